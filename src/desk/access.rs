@@ -7,8 +7,9 @@
 //! [`DeskError::TooManyTries`]; if wrong passwords have ended the session, or if the lead's rights or password have
 //! changed meanwhile, [`DeskError::LoggedOut`].
 
-use super::team::{find, lead};
-use super::{DeskError, Inspector, Invalid, Result};
+use super::rights::SignedIn;
+use super::team::find;
+use super::{DeskError, Inspector, Invalid, Lead, Result};
 use crate::base::hidden::Hidden;
 use crate::members::login::{self, LoginError};
 use crate::members::{self, Maker, MemberError, MemberName, NameError, Source, confirming};
@@ -38,16 +39,15 @@ pub struct NewMember<'a> {
 ///
 /// # Errors
 ///
-/// Returns [`DeskError::LeadsOnly`]; [`DeskError::Missing`] for a line that the lead does not hold;
+/// Returns [`DeskError::Missing`] for a line that the lead does not hold;
 /// [`DeskError::Invalid`] for the name, the role, the password, no line at all, or a wrong `own`. Also as the module
 /// says of `own`, and when the database fails.
 pub async fn add(
     service: &Service,
-    inspector: &Inspector,
+    lead: &Lead,
     new: NewMember<'_>,
     own: Hidden<String>,
 ) -> Result<()> {
-    lead(inspector)?;
     let name = MemberName::parse(new.name).map_err(MemberError::from)?;
     if !new.role.works_on_reports() {
         return Err(DeskError::Invalid(Invalid::Role));
@@ -56,29 +56,29 @@ pub async fn add(
     if new.lines.is_empty() {
         return Err(DeskError::Invalid(Invalid::NoLine));
     }
-    if new.lines.iter().any(|line| !inspector.has_line(line)) {
+    if new.lines.iter().any(|line| !lead.has_line(line)) {
         return Err(DeskError::Missing);
     }
-    again(service, inspector, own).await?;
-    let (role, maker) = (new.role, Maker::Member(inspector.id()));
+    again(service, lead, own).await?;
+    let (role, maker) = (new.role, Maker::Member(lead.id()));
     // Deriving a key from the password is slow on purpose, so no transaction is open meanwhile.
     let (member, _) = members::new_member(&name, role, password, maker).await?;
     let console = &service.db.console;
-    let from = Source::Member(inspector.member(), inspector.identity());
+    let from = Source::Member(lead.member(), lead.identity());
     let keys = members::seal_keys(console, from, &member, new.lines).await?;
     let (added, keys) = (&member, &keys);
     let add = console.write(|tx| {
         async move {
-            members::rights::acting(tx, inspector.member()).await?;
+            members::rights::acting(tx, lead.member()).await?;
             members::add(tx, &service.clock, keys, added).await?;
             Ok::<_, DeskError>(())
         }
         .scope_boxed()
     });
     add.await?;
-    security_log::member_added(inspector.id(), member.id, role);
+    security_log::member_added(lead.id(), member.id, role);
     for line in new.lines {
-        security_log::line_given(inspector.id(), member.id, line);
+        security_log::line_given(lead.id(), member.id, line);
     }
     Ok(())
 }
@@ -86,19 +86,18 @@ pub async fn add(
 /// Returns the member whose access to a line the lead is about to change, after the lead's own password was checked.
 async fn member_for(
     service: &Service,
-    inspector: &Inspector,
+    lead: &Lead,
     id: Uuid,
     line: &str,
     own: Hidden<String>,
 ) -> Result<Member> {
-    lead(inspector)?;
-    if !inspector.has_line(line) {
+    if !lead.has_line(line) {
         return Err(DeskError::Missing);
     }
-    is_seen(service, inspector, id).await?;
-    again(service, inspector, own).await?;
+    is_seen(service, lead, id).await?;
+    again(service, lead, own).await?;
     let console = &service.db.console;
-    let read = console.read(|tx| find(tx, inspector, id).scope_boxed());
+    let read = console.read(|tx| find(tx, lead, id).scope_boxed());
     read.await
 }
 
@@ -106,32 +105,32 @@ async fn member_for(
 ///
 /// # Errors
 ///
-/// Returns [`DeskError::LeadsOnly`]; [`DeskError::Missing`] for a member whom the lead does not see or a line that the
+/// Returns [`DeskError::Missing`] for a member whom the lead does not see or a line that the
 /// lead does not hold; [`Invalid::NoReports`] for a member whose role does not work on reports. Also as the module says
 /// of `own`, and when the database fails.
 pub async fn give_line(
     service: &Service,
-    inspector: &Inspector,
+    lead: &Lead,
     id: Uuid,
     line: &str,
     own: Hidden<String>,
 ) -> Result<()> {
-    let member = member_for(service, inspector, id, line, own).await?;
+    let member = member_for(service, lead, id, line, own).await?;
     let console = &service.db.console;
-    let from = Source::Member(inspector.member(), inspector.identity());
+    let from = Source::Member(lead.member(), lead.identity());
     let keys = members::seal_keys(console, from, &member, &[line.to_owned()]).await?;
     let keys = &keys;
     let give = console.write(|tx| {
         async move {
-            members::rights::acting(tx, inspector.member()).await?;
-            let member = find(tx, inspector, id).await?;
+            members::rights::acting(tx, lead.member()).await?;
+            let member = find(tx, lead, id).await?;
             members::grant(tx, &service.clock, keys, &member).await?;
             Ok::<_, DeskError>(())
         }
         .scope_boxed()
     });
     give.await?;
-    security_log::line_given(inspector.id(), id, line);
+    security_log::line_given(lead.id(), id, line);
     Ok(())
 }
 
@@ -141,34 +140,34 @@ pub async fn give_line(
 ///
 /// # Errors
 ///
-/// Returns [`DeskError::LeadsOnly`]; [`DeskError::Missing`] for a member whom the lead does not see or who does not
+/// Returns [`DeskError::Missing`] for a member whom the lead does not see or who does not
 /// work on the line, and for a line that the lead does not hold; [`DeskError::LastOne`] when the line would have no
 /// lead. Also as the module says of `own`, and when the database fails.
 pub async fn take_off(
     service: &Service,
-    inspector: &Inspector,
+    lead: &Lead,
     id: Uuid,
     line: &str,
     own: Hidden<String>,
 ) -> Result<()> {
-    let member = member_for(service, inspector, id, line, own).await?;
+    let member = member_for(service, lead, id, line, own).await?;
     let console = &service.db.console;
-    let (actor, key) = (inspector.member(), inspector.identity());
+    let (actor, key) = (lead.member(), lead.identity());
     let next = members::next_key(console, actor, key, &member, line).await?;
     let next = &next;
     let take_off = console.write(|tx| {
         async move {
-            let member = find(tx, inspector, id).await?;
+            let member = find(tx, lead, id).await?;
             members::take_off(tx, &service.clock, actor, &member, next).await?;
             Ok::<_, DeskError>(())
         }
         .scope_boxed()
     });
     take_off.await?;
-    security_log::line_taken(inspector.id(), id, line);
+    security_log::line_taken(lead.id(), id, line);
     service.live.session_ended();
     // A lead who took themselves off leaves the rest to the others.
-    if id != inspector.id() {
+    if id != lead.id() {
         resealing::start(service, actor, key, line);
     }
     Ok(())
@@ -178,35 +177,28 @@ pub async fn take_off(
 ///
 /// # Errors
 ///
-/// Returns [`DeskError::LeadsOnly`]; [`DeskError::Missing`] for a member whom the lead does not see;
+/// Returns [`DeskError::Missing`] for a member whom the lead does not see;
 /// [`Invalid::Oneself`] for the lead's own account; [`DeskError::OthersLine`] when the member works on a line that the
 /// lead does not hold; [`DeskError::LastOne`] when no other lead, or no other holder of a line's key, would be left.
 /// Also as the module says of `own`, and when the database fails.
-pub async fn disable(
-    service: &Service,
-    inspector: &Inspector,
-    id: Uuid,
-    own: Hidden<String>,
-) -> Result<()> {
-    lead(inspector)?;
-    if id == inspector.id() {
+pub async fn disable(service: &Service, lead: &Lead, id: Uuid, own: Hidden<String>) -> Result<()> {
+    if id == lead.id() {
         return Err(DeskError::Invalid(Invalid::Oneself));
     }
-    is_seen(service, inspector, id).await?;
-    again(service, inspector, own).await?;
+    is_seen(service, lead, id).await?;
+    again(service, lead, own).await?;
     let console = &service.db.console;
     let disable = console.write(|tx| {
         async move {
-            tx.sign_as(inspector.signer());
-            let member = find(tx, inspector, id).await?;
-            let lead = inspector.member();
-            let changed = members::disable(tx, &service.clock, lead, &member).await?;
+            tx.sign_as(lead.signer());
+            let member = find(tx, lead, id).await?;
+            let changed = members::disable(tx, &service.clock, lead.member(), &member).await?;
             Ok::<_, DeskError>(changed)
         }
         .scope_boxed()
     });
     if disable.await? {
-        security_log::member_disabled(inspector.id(), id);
+        security_log::member_disabled(lead.id(), id);
     }
     service.live.session_ended();
     Ok(())
@@ -216,30 +208,23 @@ pub async fn disable(
 ///
 /// # Errors
 ///
-/// Returns [`DeskError::LeadsOnly`], [`DeskError::Missing`] and [`DeskError::OthersLine`] as [`disable`] does. Also as
+/// Returns [`DeskError::Missing`] and [`DeskError::OthersLine`] as [`disable`] does. Also as
 /// the module says of `own`, and when the database fails.
-pub async fn enable(
-    service: &Service,
-    inspector: &Inspector,
-    id: Uuid,
-    own: Hidden<String>,
-) -> Result<()> {
-    lead(inspector)?;
-    is_seen(service, inspector, id).await?;
-    again(service, inspector, own).await?;
+pub async fn enable(service: &Service, lead: &Lead, id: Uuid, own: Hidden<String>) -> Result<()> {
+    is_seen(service, lead, id).await?;
+    again(service, lead, own).await?;
     let console = &service.db.console;
     let enable = console.write(|tx| {
         async move {
-            tx.sign_as(inspector.signer());
-            let member = find(tx, inspector, id).await?;
-            let lead = inspector.member();
-            let changed = members::enable(tx, &service.clock, lead, &member).await?;
+            tx.sign_as(lead.signer());
+            let member = find(tx, lead, id).await?;
+            let changed = members::enable(tx, &service.clock, lead.member(), &member).await?;
             Ok::<_, DeskError>(changed)
         }
         .scope_boxed()
     });
     if enable.await? {
-        security_log::member_enabled(inspector.id(), id);
+        security_log::member_enabled(lead.id(), id);
     }
     Ok(())
 }
@@ -273,58 +258,57 @@ pub async fn confirm(service: &Service, inspector: &Inspector, id: Uuid) -> Resu
 ///
 /// # Errors
 ///
-/// Returns [`DeskError::LeadsOnly`]; [`DeskError::Missing`] for a line that the lead does not hold;
+/// Returns [`DeskError::Missing`] for a line that the lead does not hold;
 /// [`DeskError::EnoughMembers`] when the line has three members or more and a waiver is asked for. Also as the module
 /// says of `own`, and when the database fails.
 pub async fn waive(
     service: &Service,
-    inspector: &Inspector,
+    lead: &Lead,
     line: &str,
     waive: bool,
     own: Hidden<String>,
 ) -> Result<()> {
-    lead(inspector)?;
-    if !inspector.has_line(line) {
+    if !lead.has_line(line) {
         return Err(DeskError::Missing);
     }
-    again(service, inspector, own).await?;
+    again(service, lead, own).await?;
     let console = &service.db.console;
     let set = console.write(|tx| {
         async move {
-            tx.sign_as(inspector.signer());
-            let actor = members::rights::acting(tx, inspector.member()).await?;
+            tx.sign_as(lead.signer());
+            let actor = members::rights::acting(tx, lead.member()).await?;
             let changed = confirming::set_waiver(tx, &service.clock, &actor, line, waive).await?;
             Ok::<_, DeskError>(changed)
         }
         .scope_boxed()
     });
     match (set.await?, waive) {
-        (true, true) => security_log::confirmation_waived(inspector.id(), line),
-        (true, false) => security_log::confirmation_required(inspector.id(), line),
+        (true, true) => security_log::confirmation_waived(lead.id(), line),
+        (true, false) => security_log::confirmation_required(lead.id(), line),
         (false, _) => {}
     }
     Ok(())
 }
 
-/// Checks the inspector's own password again, because it may no longer be the inspector who uses the session. Wrong
+/// Checks a member's own password again, because it may no longer be the member who uses the session. Wrong
 /// passwords are slowed down like those of a login.
-async fn again(service: &Service, inspector: &Inspector, own: Hidden<String>) -> Result<()> {
+async fn again(service: &Service, who: &SignedIn, own: Hidden<String>) -> Result<()> {
     if own.expose().is_empty() {
         return Err(DeskError::Invalid(Invalid::OwnPassword));
     }
-    prove(service, inspector, own, Invalid::OwnPassword)
+    prove(service, who, own, Invalid::OwnPassword)
         .await
         .map(drop)
 }
 
-/// Opens the inspector's key with their password. `wrong` is the error for a wrong password.
+/// Opens the member's key with their password. `wrong` is the error for a wrong password.
 async fn prove(
     service: &Service,
-    inspector: &Inspector,
+    who: &SignedIn,
     password: Hidden<String>,
     wrong: Invalid,
 ) -> Result<Identity> {
-    let (member, session) = (inspector.member(), inspector.session());
+    let (member, session) = (who.member(), who.session());
     login::is_right(service, member, session, password)
         .await
         .map_err(|error| match error {
@@ -335,7 +319,7 @@ async fn prove(
         })
 }
 
-/// Changes the inspector's own password, with another key pair for them ([`renewal`]), and ends their other sessions.
+/// Changes a member's own password, with another key pair for them ([`renewal`]), and ends their other sessions.
 ///
 /// # Errors
 ///
@@ -345,16 +329,16 @@ async fn prove(
 /// member was given a line meanwhile.
 pub async fn change_password(
     service: &Service,
-    inspector: &Inspector,
+    who: &SignedIn,
     old: Hidden<String>,
     new: Hidden<String>,
 ) -> Result<()> {
-    let new = choose(service, inspector.name(), &new)?;
+    let new = choose(service, who.name(), &new)?;
     // Wrong passwords are slowed down like those of a login, because an open session can be used for guessing.
-    let own = prove(service, inspector, old, Invalid::WrongPassword).await?;
-    let (console, member) = (&service.db.console, inspector.member());
-    let renewed = renewal::renew(console, member, own, new, inspector.wrapping()).await?;
-    let (renewed, session) = (&renewed, inspector.session());
+    let own = prove(service, who, old, Invalid::WrongPassword).await?;
+    let (console, member) = (&service.db.console, who.member());
+    let renewed = renewal::renew(console, member, own, new, who.wrapping()).await?;
+    let (renewed, session) = (&renewed, who.session());
     let change = console.write(|tx| {
         async move {
             // Of two changes at the same time, the second one has proved a password that is not the member's any more.
@@ -366,7 +350,7 @@ pub async fn change_password(
         .scope_boxed()
     });
     change.await?;
-    security_log::password_changed(inspector.id());
+    security_log::password_changed(who.id());
     service.live.session_ended();
     Ok(())
 }

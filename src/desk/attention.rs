@@ -3,7 +3,6 @@
 
 use super::{Inspector, Result, changes, flood};
 use crate::line::Line;
-use crate::report::role::Role;
 use crate::service::Service;
 use crate::store::attention;
 use std::collections::HashSet;
@@ -31,7 +30,7 @@ pub async fn lines<'a>(
     let now = service.clock.line_now();
     let mut tx = service.db.console.begin_read().await?;
     let mut found = attention::flooded(&mut tx, flood::recent_since(now)).await?;
-    if inspector.role() == Role::Lead {
+    if inspector.is_lead() {
         found.extend(attention::shared_receipts(&mut tx).await?);
         let since = changes::shown_since(now);
         found.extend(attention::changed(&mut tx, inspector.id(), since).await?);

@@ -6,7 +6,6 @@
 
 use super::{Inspector, Result};
 use crate::line::Line;
-use crate::report::role::Role;
 use crate::service::Service;
 use crate::store::audit::{self, LinkRow};
 use crate::store::members as rows;
@@ -55,7 +54,7 @@ pub async fn of(service: &Service, inspector: &Inspector, line: &Line) -> Result
         .await?;
     let mut shown: Vec<LinkRow> = links
         .iter()
-        .filter(|link| inspector.role() == Role::Lead || is_of_recovery(link))
+        .filter(|link| inspector.is_lead() || is_of_recovery(link))
         .filter(|link| !goes_without_saying(link, &links))
         .cloned()
         .collect();

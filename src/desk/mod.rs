@@ -1,10 +1,12 @@
 //! Operations of inspectors, shared by the API and the console, which present the results in their own forms.
 //!
-//! This module does not use HTTP. The functions first check the inspector's rights. Those that open or change anything
+//! This module does not use HTTP. The functions take the rights that they need as values ([`rights`]), and first check
+//! whether the report or member is the inspector's. Those that open or change anything
 //! of a report, or change a member's access, record it in the audit trail before they return the result.
 //!
 //! | file | does |
 //! |---|---|
+//! | [`rights`] | what a member may do |
 //! | [`opened`] | opens reports: the only module of the desk that decrypts what callers said |
 //! | [`queue`] | the list, and a report's trail |
 //! | [`abandoned`] | calls without a message |
@@ -29,24 +31,15 @@ pub mod moves;
 pub mod opened;
 pub mod queue;
 pub mod replies;
+pub mod rights;
 pub mod standing;
 pub mod team;
 pub mod writing;
 
-use crate::line::Line;
-use crate::members::login::{self, Authenticated, Use};
-use crate::report::role::Role;
+pub use rights::{Inspector, Lead};
+
 use crate::report::status::{Move, Status};
-use crate::service::Service;
-use crate::service::held::Held;
-use crate::store::keys;
-use crate::store::members::Member;
-use crate::store::{HoldsStoreError, ReadTx, StoreError};
-use crate::vault::seal::Identity;
-use crate::vault::session::{Token, Wrapping};
-use crate::vault::signing::Signer;
-use std::sync::Arc;
-use uuid::Uuid;
+use crate::store::{HoldsStoreError, StoreError};
 
 /// Why an operation failed. The texts are for the client that asked, and contain nothing that it sent.
 #[derive(Debug, thiserror::Error)]
@@ -209,113 +202,3 @@ async fn off_thread<T: Send + 'static>(
 
 /// The result of this module's functions.
 pub type Result<T> = std::result::Result<T, DeskError>;
-
-/// A logged-in member whose role works on reports, with the lines whose keys they hold.
-pub struct Inspector {
-    who: Authenticated,
-    held: Arc<Held>,
-}
-
-impl Inspector {
-    /// Returns the member that a token belongs to, with their lines. Extends the session if `by` is
-    /// [`Use::Member`].
-    ///
-    /// # Errors
-    ///
-    /// Returns [`DeskError::LoggedOut`] when the token has no session that lasts or the member is locked out, and
-    /// [`DeskError::NotForThisRole`] when the member's role does not work on reports. Also when the database fails, or
-    /// a grant does not open with the member's key.
-    pub async fn admit(service: &Service, token: &Token, by: Use) -> Result<Self> {
-        let who = login::authenticate(service, token, by)
-            .await?
-            .ok_or(DeskError::LoggedOut)?;
-        if !who.member.role.works_on_reports() {
-            return Err(DeskError::NotForThisRole);
-        }
-        let held = held::of(service, who.member.id, &who.identity).await?;
-        Ok(Self { who, held })
-    }
-
-    /// Returns the member's name.
-    pub fn name(&self) -> &str {
-        &self.who.member.name
-    }
-
-    /// Returns the member's id.
-    pub fn id(&self) -> Uuid {
-        self.who.member.id
-    }
-
-    /// Returns the hash of the session's token.
-    pub(crate) fn session(&self) -> [u8; 32] {
-        self.who.hash
-    }
-
-    pub(crate) fn wrapping(&self) -> &Wrapping {
-        &self.who.wrapping
-    }
-
-    pub(crate) fn member(&self) -> &Member {
-        &self.who.member
-    }
-
-    pub(crate) fn identity(&self) -> &Identity {
-        &self.who.identity
-    }
-
-    /// Returns what signs the links that the member causes.
-    pub(crate) fn signer(&self) -> Signer {
-        Signer::new(self.id(), &self.who.identity)
-    }
-
-    /// Returns the member's role.
-    pub fn role(&self) -> Role {
-        self.who.member.role
-    }
-
-    /// True if the member holds a key of this line, and so may see its reports.
-    pub fn has_line(&self, line: &str) -> bool {
-        self.held.has_line(line)
-    }
-
-    /// Returns the private half of a line key, sealed to the member, or `None` if they do not hold the key.
-    ///
-    /// # Errors
-    ///
-    /// When the database fails.
-    async fn granted(
-        &self,
-        tx: &mut ReadTx,
-        line_key: Uuid,
-    ) -> std::result::Result<Option<Vec<u8>>, StoreError> {
-        match self.held.has_key(line_key) {
-            true => keys::grant(tx, line_key, self.id()).await,
-            false => Ok(None),
-        }
-    }
-
-    /// Returns the lines that the member holds a key of, each once, in the order of the configuration.
-    pub fn lines<'a>(&self, service: &'a Service) -> Vec<&'a Line> {
-        let lines = &service.config.lines;
-        let places = self.held.places().iter();
-        places.map(|place| &lines[*place].line).collect()
-    }
-
-    /// Returns the named line, or all lines of the member if no line is named or the name is empty.
-    ///
-    /// # Errors
-    ///
-    /// [`DeskError::Missing`] for a line that does not exist or is not the member's.
-    pub fn lines_named<'a>(
-        &self,
-        service: &'a Service,
-        named: Option<&str>,
-    ) -> Result<Vec<&'a Line>> {
-        let Some(wanted) = named.filter(|named| !named.is_empty()) else {
-            return Ok(self.lines(service));
-        };
-        let line = service.config.line(wanted);
-        let line = line.filter(|line| self.has_line(&line.id));
-        Ok(vec![line.ok_or(DeskError::Missing)?])
-    }
-}

@@ -5,7 +5,6 @@ use super::writing::sealed;
 use super::{DeskError, Inspector, Invalid, Result};
 use crate::register::filing::add_sealed;
 use crate::report::entries::Body;
-use crate::report::role::Role;
 use crate::report::status::{Move, Outcome, Status};
 use crate::service::Service;
 use crate::store::audit::{self, Act};
@@ -135,7 +134,7 @@ fn may(inspector: &Inspector, report: &Report, step: Move) -> Result<()> {
     let others = matches!(step, Move::Release | Move::Close)
         && report.status == Some(Status::Claimed)
         && report.assignee != Some(inspector.id())
-        && inspector.role() != Role::Lead;
+        && !inspector.is_lead();
     if others {
         return Err(DeskError::SomebodyElses);
     }

@@ -3,7 +3,7 @@
 //! A lead sees the members with whom they share a line, and members without a line. An inspector sees the members with
 //! whom they share a line.
 
-use super::{DeskError, Inspector, Result};
+use super::{DeskError, Inspector, Lead, Result};
 use crate::line::Line;
 use crate::members::{self, Maker, confirming, look_alike};
 use crate::report::role::Role;
@@ -61,7 +61,7 @@ pub async fn list(service: &Service, inspector: &Inspector) -> Result<Vec<Collea
             for member in &all {
                 colleagues.extend(colleague(tx, inspector, member, &all).await?);
             }
-            if inspector.role() == Role::Lead {
+            if inspector.is_lead() {
                 set_removable(tx, &mut colleagues).await?;
             }
             Ok(colleagues)
@@ -96,17 +96,17 @@ pub struct SmallLine {
     pub waived_by: Option<String>,
 }
 
-/// Returns those of the inspector's lines that have fewer than three members.
+/// Returns those of the lead's lines that have fewer than three members.
 ///
 /// # Errors
 ///
 /// When the database fails.
-pub async fn small_lines(service: &Service, inspector: &Inspector) -> Result<Vec<SmallLine>> {
+pub async fn small_lines(service: &Service, lead: &Lead) -> Result<Vec<SmallLine>> {
     let console = &service.db.console;
     let read = console.read(|tx| {
         async move {
             let mut small = Vec::new();
-            for line in inspector.lines(service) {
+            for line in lead.lines(service) {
                 if rows::holders(tx, &line.id).await?.len() < confirming::THREE {
                     small.push(SmallLine {
                         waived_by: rows::waiver(tx, &line.id).await?,
@@ -140,14 +140,6 @@ async fn set_removable(tx: &mut ReadTx, colleagues: &mut [Colleague]) -> Result<
     Ok(())
 }
 
-pub(super) fn lead(inspector: &Inspector) -> Result<()> {
-    if inspector.role() == Role::Lead {
-        Ok(())
-    } else {
-        Err(DeskError::LeadsOnly)
-    }
-}
-
 pub(super) async fn find(tx: &mut ReadTx, inspector: &Inspector, id: Uuid) -> Result<Member> {
     let member = rows::by_id(tx, id).await?.ok_or(DeskError::Missing)?;
     let seen = colleague(tx, inspector, &member, &[]).await?;
@@ -164,7 +156,7 @@ async fn colleague(
     all: &[Member],
 ) -> Result<Option<Colleague>> {
     let mut lines = members::rights::lines_of(tx, member.id).await?;
-    let without = lines.is_empty() && inspector.role() == Role::Lead;
+    let without = lines.is_empty() && inspector.is_lead();
     lines.retain(|line| inspector.has_line(line));
     let seen = without || !lines.is_empty();
     let name_of = |id: Option<Uuid>| {

@@ -12,10 +12,12 @@ names! {
         Lead = "lead",
         /// Works on reports.
         Inspector = "inspector",
-        /// Will read the audit trail. Not implemented yet.
+        /// Reads the audit trail.
         Auditor = "auditor",
-        /// Will maintain the service. Not implemented yet.
+        /// Looks after the service.
         Operator = "operator",
+        /// Looks after accounts and sessions.
+        SecurityAdmin = "security_admin",
     }
 }
 

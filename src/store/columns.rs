@@ -227,7 +227,7 @@ mod tests {
         same! {
             Status: "queued claimed closed";
             Source: "call live";
-            Role: "lead inspector auditor operator";
+            Role: "lead inspector auditor operator security_admin";
             RecordingState: "announced sealed absent lost";
             EntryKind: "caller call talk recording take transcript note classification outcome reply";
         }

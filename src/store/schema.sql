@@ -30,7 +30,7 @@ CREATE TABLE line_keys (
 CREATE TABLE members (
     id           UUID PRIMARY KEY,
     name         TEXT NOT NULL UNIQUE,
-    role         TEXT NOT NULL,            -- lead, inspector, auditor, operator
+    role         TEXT NOT NULL,            -- lead, inspector, auditor, operator, security_admin
     recipient    TEXT NOT NULL,
     verifying    TEXT NOT NULL,            -- dutykey1…, the public half of the key that signs links
     wrapped      BYTEA NOT NULL,           -- the private half, encrypted under the password

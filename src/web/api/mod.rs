@@ -16,6 +16,7 @@ pub(super) use describe::router;
 pub(super) use problem::{Problem, not_found, wrong_method};
 
 use super::policy::{Policy, Route};
+use crate::desk::rights::Right;
 use crate::desk::{DeskError, Inspector};
 use crate::members::login::Use;
 use crate::service::Service;

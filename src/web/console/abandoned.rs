@@ -45,10 +45,10 @@ pub(super) async fn show(
     asked: Result<Query<Asked>, QueryRejection>,
 ) -> Result<Response, Stop> {
     let Query(asked) = asked.unwrap_or_default();
-    let listed = abandoned::list(&service, &visit.inspector, None, Some(&asked.cursor))
+    let listed = abandoned::list(&service, &visit.who, None, Some(&asked.cursor))
         .await
         .map_err(|error| visit.stop(error))?;
-    let count = abandoned::count(&service, &visit.inspector)
+    let count = abandoned::count(&service, &visit.who)
         .await
         .map_err(|error| visit.stop(error))?;
     let count = (count > 0).then(|| {

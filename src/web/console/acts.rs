@@ -21,7 +21,7 @@ pub(super) async fn listen(
     headers: HeaderMap,
 ) -> Result<Response, Stop> {
     let id = report_id(&visit, &id)?;
-    crate::web::audio::respond(&service, &visit.inspector, id, n, &headers)
+    crate::web::audio::respond(&service, &visit.who, id, n, &headers)
         .await
         .map_err(|error| visit.stop(error))
 }
@@ -48,7 +48,7 @@ async fn make(
     step: Move,
 ) -> Result<Response, Stop> {
     let uuid = report_id(&visit, &id)?;
-    let done = moves::make(&service, &visit.inspector, uuid, step).await;
+    let done = moves::make(&service, &visit.who, uuid, step).await;
     after(&service, &visit, &id, done.map(drop), Draft::default()).await
 }
 
@@ -73,7 +73,7 @@ pub(super) async fn close(
         _ => None,
     };
     let done = match outcome {
-        Some(outcome) => moves::close(&service, &visit.inspector, uuid, &outcome).await,
+        Some(outcome) => moves::close(&service, &visit.who, uuid, &outcome).await,
         None => Err(DeskError::Invalid(Invalid::Choice)),
     };
     after(&service, &visit, &id, done.map(drop), Draft::default()).await
@@ -89,7 +89,7 @@ pub(super) async fn note(
     let uuid = report_id(&visit, &id)?;
     // Browsers send line ends as CR LF; a note has LF.
     let text = form.get("text").replace("\r\n", "\n");
-    let done = writing::note(&service, &visit.inspector, uuid, &text).await;
+    let done = writing::note(&service, &visit.who, uuid, &text).await;
     let draft = Draft {
         note: &text,
         ..Draft::default()
@@ -118,7 +118,7 @@ pub(super) async fn classify(
                 disciplines: form.all("discipline"),
                 focuses: form.all("focus"),
             };
-            writing::classify(&service, &visit.inspector, uuid, &classification).await
+            writing::classify(&service, &visit.who, uuid, &classification).await
         }
         None => Err(DeskError::Invalid(Invalid::Choice)),
     };
@@ -135,7 +135,7 @@ pub(super) async fn reply(
 ) -> Result<Response, Stop> {
     let uuid = report_id(&visit, &id)?;
     let text = form.get("text").replace("\r\n", "\n");
-    let done = replies::write(&service, &visit.inspector, uuid, &text).await;
+    let done = replies::write(&service, &visit.who, uuid, &text).await;
     let draft = Draft {
         reply: &text,
         ..Draft::default()
@@ -151,7 +151,7 @@ pub(super) async fn approve(
     visit: Visit,
 ) -> Result<Response, Stop> {
     let (uuid, entry) = (report_id(&visit, &id)?, report_id(&visit, &entry)?);
-    let done = replies::approve(&service, &visit.inspector, uuid, entry).await;
+    let done = replies::approve(&service, &visit.who, uuid, entry).await;
     after(&service, &visit, &id, done, Draft::default()).await
 }
 

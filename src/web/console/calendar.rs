@@ -61,7 +61,7 @@ pub(super) fn chosen<'a>(
     named: &str,
 ) -> Result<&'a Line, Stop> {
     let lines = visit
-        .inspector
+        .who
         .lines_named(service, Some(named))
         .map_err(|error| visit.stop(error))?;
     lines
@@ -127,7 +127,7 @@ pub(super) async fn show(
     };
     Ok(render(&Calendar {
         lines: visit
-            .inspector
+            .who
             .lines(&service)
             .into_iter()
             .map(|own| LineLink {

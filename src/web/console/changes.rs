@@ -123,7 +123,7 @@ pub(super) async fn put_away(
             Some((line.to_owned(), seq.parse().ok()?))
         })
         .collect();
-    changes::put_away(&service, &visit.inspector, &seen)
+    changes::put_away(&service, &visit.who, &seen)
         .await
         .map_err(|error| visit.stop(error))?;
     Ok(Redirect::to("/console/").into_response())

@@ -74,10 +74,10 @@ async fn tell(
         .get("last-event-id")
         .and_then(|value| value.to_str().ok()?.parse().ok())
         .unwrap_or(since);
-    let Some(place) = service.per_session.event_stream(visit.inspector.session()) else {
+    let Some(place) = service.per_session.event_stream(visit.who.session()) else {
         return Ok((StatusCode::TOO_MANY_REQUESTS, [(header::RETRY_AFTER, "60")]).into_response());
     };
-    let following = live::follow(service, &visit.inspector, report, after)
+    let following = live::follow(service, &visit.who, report, after)
         .await
         .map_err(|error| visit.stop(error))?;
     let events = stream::unfold((following, place), async |(following, place)| {

@@ -127,7 +127,7 @@ pub(super) async fn show(
     }));
     Ok(render(&Hear {
         lines: visit
-            .inspector
+            .who
             .lines(&service)
             .into_iter()
             .map(|own| LineLink {

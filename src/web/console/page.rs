@@ -5,10 +5,10 @@ use super::cookies;
 use super::said;
 use super::unanswered;
 use super::words::{Words, words};
+use crate::desk::rights::{OnReports, Right};
 use crate::desk::{self, DeskError, Inspector, Invalid, attention, live, standing};
 use crate::line::hours::Phase;
 use crate::members::login::Use;
-use crate::report::role::Role;
 use crate::service::Service;
 use askama::Template;
 use axum::extract::{FromRequestParts, Request, State};
@@ -82,14 +82,14 @@ impl Page {
     }
 }
 
-/// A request by a member who is signed in and whose role works on reports.
-pub(super) struct Visit {
-    pub inspector: Inspector,
+/// A request by a member who is signed in and has this right.
+pub(super) struct Visit<R = Inspector> {
+    pub who: R,
     pub w: &'static Words,
     back: String,
 }
 
-impl Visit {
+impl<R: OnReports> Visit<R> {
     /// Returns the common parts of a page; `here` is its [`Page::here`].
     pub async fn page(&self, service: &Service, here: &'static str) -> Result<Page, Stop> {
         self.page_of(service, here, None).await
@@ -106,11 +106,11 @@ impl Visit {
         let mut banners = Vec::new();
         let mut warnings = Vec::new();
         let mut changes = Changes::default();
-        let lead = self.inspector.role() == Role::Lead;
-        let after = live::now(service, &self.inspector, None)
+        let lead = self.who.inspector().is_lead();
+        let after = live::now(service, self.who.inspector(), None)
             .await
             .map_err(|error| self.stop(error))?;
-        let lines = attention::lines(service, &self.inspector, chosen)
+        let lines = attention::lines(service, self.who.inspector(), chosen)
             .await
             .map_err(|error| self.stop(error))?;
         if service.clock.shift().is_some() {
@@ -167,7 +167,7 @@ impl Visit {
             }
         }
         for line in lines {
-            let changed = desk::changes::of(service, &self.inspector, line)
+            let changed = desk::changes::of(service, self.who.inspector(), line)
                 .await
                 .map_err(|error| self.stop(error))?;
             changes.add(self.w, &line.id, line.schedule.timezone, &changed);
@@ -181,8 +181,8 @@ impl Visit {
         }
         Ok(Page {
             w: self.w,
-            who: Some(self.inspector.name().to_owned()),
-            member: self.inspector.id().to_string(),
+            who: Some(self.who.inspector().name().to_owned()),
+            member: self.who.inspector().id().to_string(),
             here,
             back: self.back.clone(),
             banners,
@@ -193,14 +193,16 @@ impl Visit {
             lead,
         })
     }
+}
 
+impl<R> Visit<R> {
     /// Returns the response to an error of this request.
     pub fn stop(&self, error: impl Into<DeskError>) -> Stop {
         Stop::new(self.w, &self.back, error.into())
     }
 }
 
-impl FromRequestParts<Arc<Service>> for Visit {
+impl<R: Right> FromRequestParts<Arc<Service>> for Visit<R> {
     type Rejection = Stop;
 
     async fn from_request_parts(parts: &mut Parts, service: &Arc<Service>) -> Result<Self, Stop> {
@@ -223,13 +225,11 @@ impl FromRequestParts<Arc<Service>> for Visit {
         } else {
             Use::Member
         };
-        let inspector = Inspector::admit(service, &token, by)
-            .await
-            .map_err(|error| Stop {
-                was_in: true,
-                ..refused(error)
-            })?;
-        Ok(Self { inspector, w, back })
+        let who = R::admit(service, &token, by).await.map_err(|error| Stop {
+            was_in: true,
+            ..refused(error)
+        })?;
+        Ok(Self { who, w, back })
     }
 }
 
@@ -397,7 +397,7 @@ pub(super) async fn framed(
     let Some(refused) = response.extensions().get::<Refused>().cloned() else {
         return response;
     };
-    let Ok(mut visit) = Visit::from_request_parts(&mut parts, &service).await else {
+    let Ok(mut visit) = Visit::<Inspector>::from_request_parts(&mut parts, &service).await else {
         return response;
     };
     if parts.method != Method::GET || response.status() == StatusCode::METHOD_NOT_ALLOWED {

@@ -101,13 +101,13 @@ pub(super) async fn show(
     // The page, with its position in the trails, is read before the list, so that changes made between the two are sent
     // as events.
     let page = visit.page_of(&service, "queue", Some(&asked.line)).await?;
-    let listed = queue::list(&service, &visit.inspector, &filter)
+    let listed = queue::list(&service, &visit.who, &filter)
         .await
         .map_err(|error| visit.stop(error))?;
     let mut page = page;
     page.renews = true;
     let w = page.w;
-    let lines = visit.inspector.lines(&service);
+    let lines = visit.who.lines(&service);
     let now = service.clock.line_now();
     let rows = listed
         .reports
@@ -223,14 +223,14 @@ pub(super) async fn claim_next(
 ) -> Result<Response, Stop> {
     let line = form.get("line");
     loop {
-        let longest = queue::longest_waiting(&service, &visit.inspector, Some(line))
+        let longest = queue::longest_waiting(&service, &visit.who, Some(line))
             .await
             .map_err(|error| visit.stop(error))?;
         let Some(first) = longest else {
             let back = format!("{}&nothing=1", address(line, "", ""));
             return Ok(Redirect::to(&back).into_response());
         };
-        match moves::make(&service, &visit.inspector, first.id, Move::Claim).await {
+        match moves::make(&service, &visit.who, first.id, Move::Claim).await {
             Ok(report) => {
                 return Ok(Redirect::to(&format!("/console/reports/{}", report.id)).into_response());
             }

@@ -8,7 +8,6 @@ use crate::desk::{DeskError, opened};
 use crate::members::confirming::Judged;
 use crate::report::classification::{Classification, Scope};
 use crate::report::entries::{Body, CallerBody, Content};
-use crate::report::role::Role;
 use crate::report::status::{Outcome, Status};
 use crate::service::Service;
 use crate::store::columns::RecordingState;
@@ -124,7 +123,7 @@ pub(super) async fn page_of(
     draft: Draft<'_>,
 ) -> Result<Response, Stop> {
     let id = report_id(visit, id)?;
-    let open = opened::open(service, &visit.inspector, id)
+    let open = opened::open(service, &visit.who, id)
         .await
         .map_err(|error| visit.stop(error))?;
     let mut page = visit.page(service, "report").await?;
@@ -138,8 +137,7 @@ pub(super) async fn page_of(
     let zone = line.map_or(Tz::UTC, |line| line.schedule.timezone);
     let status = report.status;
     let (status_name, mark) = said::status(w, status);
-    let mine =
-        report.assignee == Some(visit.inspector.id()) || visit.inspector.role() == Role::Lead;
+    let mine = report.assignee == Some(visit.who.id()) || visit.who.is_lead();
     let action = |to, name: &str, kind| Action {
         to,
         name: name.to_owned(),
@@ -219,7 +217,7 @@ pub(super) async fn page_of(
             .entries
             .iter()
             .map(|entry| Shown {
-                approval: approval(w, &open, entry, visit.inspector.id()),
+                approval: approval(w, &open, entry, visit.who.id()),
                 ..shown(w, entry, zone)
             })
             .collect(),

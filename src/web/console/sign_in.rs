@@ -123,7 +123,7 @@ pub(super) async fn session(
     whose: Result<Query<Whose>, QueryRejection>,
 ) -> StatusCode {
     let Query(whose) = whose.unwrap_or_default();
-    if whose.member == visit.inspector.id().to_string() {
+    if whose.member == visit.who.id().to_string() {
         StatusCode::NO_CONTENT
     } else {
         StatusCode::CONFLICT

@@ -5,8 +5,9 @@ use super::page::{Page, Stop, Visit, in_words, render, status_of};
 use super::words::Words;
 use crate::base::hidden::Hidden;
 use crate::desk::access::{self, NewMember};
+use crate::desk::rights::OnReports;
 use crate::desk::team::{self, Colleague, MadeBy};
-use crate::desk::{DeskError, Invalid};
+use crate::desk::{DeskError, Invalid, Lead};
 use crate::members::short_id;
 use crate::report::role::Role;
 use crate::service::Service;
@@ -64,26 +65,27 @@ pub(super) async fn show(State(service): App, visit: Visit) -> Result<Response, 
     page_of(&service, &visit, None, "").await
 }
 
-async fn page_of(
+async fn page_of<R: OnReports>(
     service: &Service,
-    visit: &Visit,
+    visit: &Visit<R>,
     problem: Option<String>,
     draft: &str,
 ) -> Result<Response, Stop> {
-    let colleagues = team::list(service, &visit.inspector)
+    let colleagues = team::list(service, visit.who.inspector())
         .await
         .map_err(|error| visit.stop(error))?;
     let page = visit.page(service, "members").await?;
     let w = page.w;
     let own: Vec<String> = visit
-        .inspector
+        .who
+        .inspector()
         .lines(service)
         .into_iter()
         .map(|line| line.id.clone())
         .collect();
     let mut small = Vec::new();
-    if page.lead {
-        let lines = team::small_lines(service, &visit.inspector)
+    if let Some(lead) = visit.who.inspector().as_lead() {
+        let lines = team::small_lines(service, &lead)
             .await
             .map_err(|error| visit.stop(error))?;
         small.extend(lines.into_iter().map(|small| {
@@ -101,12 +103,13 @@ async fn page_of(
     let rows = colleagues
         .into_iter()
         .map(|member| Row {
-            oneself: member.id == visit.inspector.id(),
+            oneself: member.id == visit.who.inspector().id(),
             role: match member.role {
                 Role::Lead => w.lead.clone(),
                 Role::Inspector => w.inspector.clone(),
                 Role::Auditor => w.auditor.clone(),
                 Role::Operator => w.operator.clone(),
+                Role::SecurityAdmin => w.security_admin.clone(),
             },
             more: if member.disabled || !member.role.works_on_reports() {
                 Vec::new()
@@ -160,7 +163,11 @@ fn own_password(form: &Posted) -> Hidden<String> {
 
 /// `POST /console/members`, for leads. Creates a member with a first password. Recorded in the trail of each line that
 /// the member is given.
-pub(super) async fn add(State(service): App, visit: Visit, form: Posted) -> Result<Response, Stop> {
+pub(super) async fn add(
+    State(service): App,
+    visit: Visit<Lead>,
+    form: Posted,
+) -> Result<Response, Stop> {
     let (name, lines) = (form.get("name"), form.all("line"));
     let done = match form.get("role").parse() {
         Ok(role) => {
@@ -170,9 +177,8 @@ pub(super) async fn add(State(service): App, visit: Visit, form: Posted) -> Resu
                 password: Hidden::new(form.get("password").to_owned()),
                 lines: &lines,
             };
-            access::add(&service, &visit.inspector, new, own_password(&form)).await
+            access::add(&service, &visit.who, new, own_password(&form)).await
         }
-        Err(_) if visit.inspector.role() != Role::Lead => Err(DeskError::LeadsOnly),
         Err(_) => Err(DeskError::Invalid(Invalid::Role)),
     };
     after(&service, &visit, done, name).await
@@ -218,7 +224,7 @@ pub(super) async fn change_password(
         let page = password_page(&service, &visit, problem, None).await?;
         return Ok((StatusCode::UNPROCESSABLE_ENTITY, page).into_response());
     }
-    match access::change_password(&service, &visit.inspector, old, new).await {
+    match access::change_password(&service, &visit.who, old, new).await {
         Ok(()) => {
             let notice = Some(visit.w.password_changed.clone());
             password_page(&service, &visit, None, notice).await
@@ -239,12 +245,12 @@ pub(super) async fn change_password(
 pub(super) async fn give_line(
     State(service): App,
     Path(id): Path<String>,
-    visit: Visit,
+    visit: Visit<Lead>,
     form: Posted,
 ) -> Result<Response, Stop> {
     let id = id.parse().map_err(|_| visit.stop(DeskError::Missing))?;
     let (line, own) = (form.get("line"), own_password(&form));
-    let done = access::give_line(&service, &visit.inspector, id, line, own).await;
+    let done = access::give_line(&service, &visit.who, id, line, own).await;
     after(&service, &visit, done, "").await
 }
 
@@ -253,12 +259,12 @@ pub(super) async fn give_line(
 pub(super) async fn take_off(
     State(service): App,
     Path(id): Path<String>,
-    visit: Visit,
+    visit: Visit<Lead>,
     form: Posted,
 ) -> Result<Response, Stop> {
     let id = id.parse().map_err(|_| visit.stop(DeskError::Missing))?;
     let (line, own) = (form.get("line"), own_password(&form));
-    let done = access::take_off(&service, &visit.inspector, id, line, own).await;
+    let done = access::take_off(&service, &visit.who, id, line, own).await;
     after(&service, &visit, done, "").await
 }
 
@@ -267,11 +273,11 @@ pub(super) async fn take_off(
 pub(super) async fn disable(
     State(service): App,
     Path(id): Path<String>,
-    visit: Visit,
+    visit: Visit<Lead>,
     form: Posted,
 ) -> Result<Response, Stop> {
     let id = id.parse().map_err(|_| visit.stop(DeskError::Missing))?;
-    let done = access::disable(&service, &visit.inspector, id, own_password(&form)).await;
+    let done = access::disable(&service, &visit.who, id, own_password(&form)).await;
     after(&service, &visit, done, "").await
 }
 
@@ -280,11 +286,11 @@ pub(super) async fn disable(
 pub(super) async fn enable(
     State(service): App,
     Path(id): Path<String>,
-    visit: Visit,
+    visit: Visit<Lead>,
     form: Posted,
 ) -> Result<Response, Stop> {
     let id = id.parse().map_err(|_| visit.stop(DeskError::Missing))?;
-    let done = access::enable(&service, &visit.inspector, id, own_password(&form)).await;
+    let done = access::enable(&service, &visit.who, id, own_password(&form)).await;
     after(&service, &visit, done, "").await
 }
 
@@ -296,7 +302,7 @@ pub(super) async fn confirm(
     visit: Visit,
 ) -> Result<Response, Stop> {
     let id = id.parse().map_err(|_| visit.stop(DeskError::Missing))?;
-    let done = access::confirm(&service, &visit.inspector, id).await;
+    let done = access::confirm(&service, &visit.who, id).await;
     after(&service, &visit, done, "").await
 }
 
@@ -304,18 +310,18 @@ pub(super) async fn confirm(
 /// confirmation by a third member, or ends the waiver. Recorded in the line's trail.
 pub(super) async fn waive(
     State(service): App,
-    visit: Visit,
+    visit: Visit<Lead>,
     form: Posted,
 ) -> Result<Response, Stop> {
     let (line, waive) = (form.get("line"), form.get("waive") == "1");
     let own = own_password(&form);
-    let done = access::waive(&service, &visit.inspector, line, waive, own).await;
+    let done = access::waive(&service, &visit.who, line, waive, own).await;
     after(&service, &visit, done, "").await
 }
 
-async fn after(
+async fn after<R: OnReports>(
     service: &Service,
-    visit: &Visit,
+    visit: &Visit<R>,
     done: Result<(), DeskError>,
     draft: &str,
 ) -> Result<Response, Stop> {

@@ -34,7 +34,7 @@ pub(super) async fn show(
     visit: Visit,
 ) -> Result<Response, Stop> {
     let id = report_id(&visit, &id)?;
-    let (report, links) = queue::trail(&service, &visit.inspector, id)
+    let (report, links) = queue::trail(&service, &visit.who, id)
         .await
         .map_err(|error| visit.stop(error))?;
     let page = visit.page(&service, "report").await?;

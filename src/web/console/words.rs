@@ -26,7 +26,7 @@ wording! {
     pause_playing, play_failed, not_saved, back_5, speed, position, save_note, close_report, back_to_report, trail_hint,
     earlier, later, not_staffed, inspection_period, intake_period, hear_hint, call_at, call_up, first_words,
     bad_time, pressed, spoke, kept_silent, hung_up, speak_and, keep_silent, hang_up, plays_back, waits, records,
-    line_hangs_up, from_start, role, lead, inspector, auditor, operator, oneself_mark, disabled, give_line,
+    line_hangs_up, from_start, role, lead, inspector, auditor, operator, security_admin, oneself_mark, disabled, give_line,
     disable, disable_hint, take_off, take_off_hint, add_member, first_password, leads_only, bad_name, name_taken, short_password, common_password,
     no_line, oneself, mine, working_day, weekend, act_call_answered, act_report_queued, act_recording_sealed, act_recording_lost, act_recording_given_up, act_receipt_shared, receipt_shared,
     act_entry_added, act_entry_purged, act_report_opened, act_abandoned_opened, act_recording_opened,
