@@ -3,7 +3,7 @@
 use super::{Failure, Outcome, one_line, open_db, read_new_password, read_secret_file};
 use crate::base::clock::Clock;
 use crate::config::Config;
-use crate::members::{self, Maker, MemberName, Source, resealing};
+use crate::members::{self, Maker, MemberError, MemberName, Source, resealing};
 use crate::report::role::Role;
 use crate::store::members as rows;
 use crate::store::{Db, ReadTx};
@@ -146,13 +146,17 @@ impl Add {
     async fn run(self, config: &Config, db: &Db) -> Outcome {
         let role: Role = self.role.parse().map_err(|_| {
             Failure::Usage(format!(
-                "--role {}: there are lead and inspector",
+                "--role {}: there are lead, inspector, operator, security_admin and auditor",
                 self.role
             ))
         })?;
-        if !role.works_on_reports() {
+        let is_apart = !role.works_on_reports();
+        if is_apart && !self.line.is_empty() {
+            return Err(MemberError::NoReports(role).into());
+        }
+        if is_apart && self.recovery_key_file.is_some() {
             return Err(Failure::Usage(format!(
-                "--role {}: there are no pages for this role yet; choose lead or inspector",
+                "--role {}: a lead adds members with this role, not the recovery key of a line",
                 self.role
             )));
         }
@@ -162,7 +166,7 @@ impl Add {
         for id in &self.line {
             lines.push(one_line(config, Some(id))?.id.clone());
         }
-        if lines.is_empty() {
+        if lines.is_empty() && !is_apart {
             lines.push(one_line(config, None)?.id.clone());
         }
         let password = read_new_password(&self.password_file, config, name.as_str())?;

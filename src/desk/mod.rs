@@ -16,6 +16,9 @@
 //! | [`attention`] | the lines that every page lists |
 //! | [`standing`], [`flood`] | the state of a line; detection of call floods |
 //! | [`team`], [`access`] | members and their lines; changes of their access |
+//! | [`sessions`] | sessions that last, and their end |
+//! | [`operations`] | the state of the whole service, for operators |
+//! | [`audits`] | the trail of a line, for auditors |
 //! | [`changes`] | changes of members, shown to leads |
 //! | [`live`] | live updates of open pages |
 //! | [`per_session`](crate::service::per_session) | limits on what one session may have open at once |
@@ -23,15 +26,18 @@
 pub mod abandoned;
 pub mod access;
 pub mod attention;
+pub mod audits;
 pub mod changes;
 pub mod flood;
 mod held;
 pub mod live;
 pub mod moves;
 pub mod opened;
+pub mod operations;
 pub mod queue;
 pub mod replies;
 pub mod rights;
+pub mod sessions;
 pub mod standing;
 pub mod team;
 pub mod writing;

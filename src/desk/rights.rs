@@ -66,6 +66,9 @@ pub trait Right: Sized + Send + Sync {
     /// members. Also when the database fails, or a grant does not open with the member's key.
     fn of(service: &Service, who: SignedIn) -> impl Future<Output = Result<Self>> + Send;
 
+    /// Returns the member without the right.
+    fn signed_in(&self) -> &SignedIn;
+
     /// Returns the right of the member that a token belongs to. Extends the session if `by` is [`Use::Member`].
     ///
     /// # Errors
@@ -135,6 +138,10 @@ impl Right for SignedIn {
     async fn of(_: &Service, who: SignedIn) -> Result<Self> {
         Ok(who)
     }
+
+    fn signed_in(&self) -> &SignedIn {
+        self
+    }
 }
 
 /// A logged-in member whose role works on reports, with the lines whose keys they hold.
@@ -160,6 +167,10 @@ impl Right for Inspector {
         }
         let held = held::of(service, who.id(), who.identity()).await?;
         Ok(Self { who, held })
+    }
+
+    fn signed_in(&self) -> &SignedIn {
+        self
     }
 }
 
@@ -256,6 +267,10 @@ impl Right for Lead {
         let inspector = Inspector::of(service, who).await?;
         inspector.as_lead().ok_or(DeskError::LeadsOnly)
     }
+
+    fn signed_in(&self) -> &SignedIn {
+        self
+    }
 }
 
 /// Defines the right of a role that does not work on reports.
@@ -278,6 +293,10 @@ macro_rules! apart {
                     true => Ok(Self(who)),
                     false => Err(DeskError::NotForThisRole),
                 }
+            }
+
+            fn signed_in(&self) -> &SignedIn {
+                self
             }
         }
     };

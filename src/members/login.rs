@@ -345,7 +345,7 @@ pub async fn lasts(service: &Service, hash: &[u8; 32]) -> Result<bool, StoreErro
 
 /// True if a session is too old or was not used for too long. A session that was created or used in the future has
 /// ended too: the clock was wrong then, and the session would otherwise last until that time.
-fn is_over(session: &Session, now: DateTime<Utc>) -> bool {
+pub(crate) fn is_over(session: &Session, now: DateTime<Utc>) -> bool {
     /// Maximum difference between the clocks of two nodes. Times up to this far in the future are accepted.
     const AHEAD: TimeDelta = TimeDelta::minutes(5);
     now - session.seen_at > IDLE

@@ -86,3 +86,8 @@ pub fn session_over(member: Uuid) {
 pub fn password_changed(member: Uuid) {
     info!(target: "security", %member, "security: password changed");
 }
+
+/// Logs that `by` ended this number of sessions of a member: their own other ones, or as security administrator.
+pub fn sessions_ended(by: Uuid, member: Uuid, count: usize) {
+    info!(target: "security", %by, %member, count, "security: sessions ended");
+}

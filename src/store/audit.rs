@@ -173,6 +173,10 @@ statements! {
     LINKS = "SELECT audit.line, audit.seq, audit.at, audit.actor, audit.action, reports.id AS report, audit.object, audit.digest, audit.detail,
         audit.hash, audit.mac, audit.signature, audit.signer, previous.hash AS before FROM audit LEFT JOIN reports ON reports.n = audit.report
         LEFT JOIN audit AS previous ON previous.line = audit.line AND previous.seq = audit.seq - 1 WHERE audit.line = $1 AND audit.seq > $2 ORDER BY audit.seq LIMIT 1000";
+    RANGE = "SELECT audit.line, audit.seq, audit.at, audit.actor, audit.action, reports.id AS report, audit.object, audit.digest, audit.detail,
+        audit.hash, audit.mac, audit.signature, audit.signer, previous.hash AS before FROM audit LEFT JOIN reports ON reports.n = audit.report
+        LEFT JOIN audit AS previous ON previous.line = audit.line AND previous.seq = audit.seq - 1
+        WHERE audit.line = $1 AND audit.seq >= $2 AND audit.seq <= $3 ORDER BY audit.seq";
     OF_REPORT = "SELECT audit.line, audit.seq, audit.at, audit.actor, audit.action, reports.id AS report, audit.object, audit.digest, audit.detail,
         audit.hash, audit.mac, audit.signature, audit.signer, previous.hash AS before FROM audit LEFT JOIN reports ON reports.n = audit.report
         LEFT JOIN audit AS previous ON previous.line = audit.line AND previous.seq = audit.seq - 1
@@ -289,6 +293,12 @@ pub async fn links(tx: &mut ReadTx, line: &str, after: i64) -> Result<Vec<LinkRo
 /// Like [`links`], for `audit verify`: a link that cannot be read does not hide the others.
 pub async fn stored_links(tx: &mut ReadTx, line: &str, after: i64) -> Result<Vec<StoredLink>> {
     run!(tx, LINKS, fetch_all, line, after)
+}
+
+/// Returns a line's links from number `first` to number `last` whose hash, MAC and signature hold, in order.
+pub async fn range(tx: &mut ReadTx, line: &str, first: i64, last: i64) -> Result<Vec<LinkRow>> {
+    let found: Vec<StoredLink> = run!(tx, RANGE, fetch_all, line, first, last)?;
+    proven(tx, found).await
 }
 
 /// Returns the links about one report whose hash and MAC hold, in order.

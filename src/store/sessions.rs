@@ -46,6 +46,7 @@ statements! {
     SESSION = "SELECT hash, member, wrapped, created_at, seen_at, mac FROM sessions WHERE hash = $1";
     REWRAP_SESSION = "UPDATE sessions SET wrapped = $2, mac = $3 WHERE hash = $1";
     SESSIONS = "SELECT hash, member, wrapped, created_at, seen_at, mac FROM sessions";
+    SESSIONS_OF = "SELECT hash, member, wrapped, created_at, seen_at, mac FROM sessions WHERE member = $1";
     TOUCH_SESSION = "UPDATE sessions SET seen_at = $2 WHERE hash = $1";
     DELETE_SESSION = "DELETE FROM sessions WHERE hash = $1";
     DELETE_SESSIONS_OF = "DELETE FROM sessions WHERE member = $1";
@@ -72,6 +73,17 @@ pub async fn insert(tx: &mut WriteTx, session: &Session) -> Result<()> {
 pub async fn get(tx: &mut ReadTx, hash: &[u8; 32]) -> Result<Option<Session>> {
     let found = run!(tx, SESSION, fetch_optional, &hash[..])?;
     tx.proven_one(found).await
+}
+
+/// Returns the sessions of a member, or of all members if `member` is `None`, even those that have expired. A session
+/// whose row is refused is left out: no token opens it.
+pub async fn all(tx: &mut ReadTx, member: Option<Uuid>) -> Result<Vec<Session>> {
+    let found: Vec<WithMac<Session>> = match member {
+        Some(member) => run!(tx, SESSIONS_OF, fetch_all, member)?,
+        None => run!(tx, SESSIONS, fetch_all)?,
+    };
+    let (sessions, _) = tx.proven_rest(found).await?;
+    Ok(sessions)
 }
 
 /// Returns the ids of the members with a session whose row is refused, for `audit verify`.

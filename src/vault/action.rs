@@ -109,6 +109,20 @@ impl Action {
         Self::RecoveryRenewed,
         Self::ExportOpened,
     ];
+
+    /// True if the detail of such a link in a line's trail is the name of a member.
+    pub fn names_a_member(self) -> bool {
+        matches!(
+            self,
+            Self::MemberAdded
+                | Self::Granted
+                | Self::GrantRenewed
+                | Self::MemberDisabled
+                | Self::MemberEnabled
+                | Self::MemberConfirmed
+                | Self::TakenOff
+        )
+    }
 }
 
 #[cfg(test)]

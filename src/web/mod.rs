@@ -91,11 +91,11 @@ pub fn ops_router(service: Arc<Service>) -> Router {
 }
 
 fn operators() -> Routes {
-    use Policy::Operator;
+    use Policy::Listener;
     Routes::new()
-        .get("/health/live", Operator, ops::live)
-        .get("/health/ready", Operator, ops::ready)
-        .get("/metrics", Operator, ops::metrics)
+        .get("/health/live", Listener, ops::live)
+        .get("/health/ready", Listener, ops::ready)
+        .get("/metrics", Listener, ops::metrics)
 }
 
 /// Adds security headers to every response of the main listener: no framing, no guessing of content types, no referrer,

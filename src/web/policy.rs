@@ -35,8 +35,16 @@ pub enum Policy {
     Colleague,
     /// Like `Lead`; 404 unless the member in the address shares a line with the lead, or has no line.
     OwnMember,
-    /// Clients that reach the operators' listener.
+    /// Logged-in members of every role: the request concerns only their own account.
+    Member,
+    /// Logged-in members with the role of an auditor.
+    Auditor,
+    /// Logged-in members with the role of an operator.
     Operator,
+    /// Logged-in members with the role of a security administrator.
+    SecurityAdmin,
+    /// Clients that reach the operators' listener.
+    Listener,
 }
 
 /// An address with its policy.

@@ -59,6 +59,7 @@ mod members;
 mod memory;
 mod metrics;
 mod mutations;
+mod offices;
 mod openapi;
 mod passwords;
 mod policies;

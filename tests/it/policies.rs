@@ -20,6 +20,8 @@ const NOBODYS: &str = "7f2c1a52-6a0e-4d8e-9a54-0c3b8e6f1d20";
 enum Who {
     Nobody,
     Auditor,
+    Operator,
+    SecurityAdmin,
     Inspector,
     Lead,
 }
@@ -52,10 +54,14 @@ fn expected(policy: Policy, who: Who, whose: Whose) -> Outcome {
         (Policy::Anybody, _) => In,
         (Policy::Provider, _) => Forbidden,
         // No client here has a key or reaches the operators' listener, and the provider has no connection.
-        (Policy::Key | Policy::Switch | Policy::Operator, _) => Missing,
+        (Policy::Key | Policy::Switch | Policy::Listener, _) => Missing,
         (_, Who::Nobody) => LogIn,
-        (Policy::Session, _) => In,
-        (_, Who::Auditor) => Forbidden,
+        (Policy::Session | Policy::Member, _) => In,
+        (Policy::Auditor, Who::Auditor)
+        | (Policy::Operator, Who::Operator)
+        | (Policy::SecurityAdmin, Who::SecurityAdmin) => In,
+        (Policy::Auditor | Policy::Operator | Policy::SecurityAdmin, _) => Forbidden,
+        (_, Who::Auditor | Who::Operator | Who::SecurityAdmin) => Forbidden,
         (Policy::Inspector, _) => In,
         (Policy::OwnLine | Policy::Colleague, _) => of_object,
         (Policy::Lead | Policy::OwnMember, Who::Inspector) => Forbidden,
@@ -90,6 +96,8 @@ impl Place {
         let line = TestLine::with(Database::sqlite(), crate::support::OPEN, two_lines).await;
         for (name, role, lines) in [
             ("auditor", Role::Auditor, &[][..]),
+            ("operator", Role::Operator, &[][..]),
+            ("securityadmin", Role::SecurityAdmin, &[][..]),
             ("inspector", Role::Inspector, &LINES[..1]),
             ("lead", Role::Lead, &LINES[..1]),
             ("own", Role::Inspector, &LINES[..1]),
@@ -176,6 +184,7 @@ fn with_body(request: RequestBuilder, route: &Route) -> RequestBuilder {
         }
         "/api/v1/session" => json(json!({ "name": "inspector", "password": PASSWORD })),
         path if path.starts_with("/api/") => json(json!({ "scope": "out" })),
+        "/console/accounts/end" => form("member=7f2c1a52-6a0e-4d8e-9a54-0c3b8e6f1d20"),
         "/console/sign-in" => form("name=inspector&password=a+long+password"),
         path if ["/line", "/take-off", "/waiver"]
             .iter()
@@ -194,7 +203,14 @@ async fn every_route_lets_in_whom_its_policy_says() {
     let url = &place.line.url;
     let mut tried = 0;
     let mut wrong = Vec::new();
-    for who in [Who::Nobody, Who::Auditor, Who::Inspector, Who::Lead] {
+    for who in [
+        Who::Nobody,
+        Who::Auditor,
+        Who::Operator,
+        Who::SecurityAdmin,
+        Who::Inspector,
+        Who::Lead,
+    ] {
         let name = format!("{who:?}").to_lowercase();
         let mut session = None;
         for route in web::table() {

@@ -1,7 +1,7 @@
 //! The console: pages rendered on the server, forms that post, and no state in the browser except cookies.
 //!
 //! The comment of a handler names the address and the clients it is for. *Members* are logged-in members whose role
-//! works on reports.
+//! works on reports, unless the comment says otherwise.
 //!
 //! | file | pages |
 //! |---|---|
@@ -10,6 +10,8 @@
 //! | [`report`], [`acts`], [`trail`] | a report, the actions on it, and its audit trail |
 //! | [`calendar`], [`hear`] | when a line is staffed, and what a caller hears |
 //! | [`team`] | members and their lines |
+//! | [`account`] | a member's own password and sessions |
+//! | [`offices`] | the pages of operators, security administrators and auditors |
 //! | [`changes`] | changes of members, shown to leads above every page |
 //! | [`help`] | instructions for each task |
 //! | [`events`] | live updates of open pages |
@@ -21,6 +23,7 @@
 //! | [`assets`] | style sheet, scripts and icon |
 
 mod abandoned;
+mod account;
 mod acts;
 mod address;
 mod assets;
@@ -31,6 +34,7 @@ mod events;
 mod form;
 mod hear;
 mod help;
+mod offices;
 mod page;
 mod queue;
 mod report;
@@ -72,7 +76,10 @@ pub(super) fn router(service: &Arc<Service>) -> Router<Arc<Service>> {
 
 /// Returns the routes of pages, forms and assets, with their policies.
 pub(super) fn routes() -> Routes {
-    use Policy::{Anybody, Colleague, Inspector, Lead, OwnLine, OwnMember};
+    use Policy::{
+        Anybody, Auditor, Colleague, Inspector, Lead, Member, Operator, OwnLine, OwnMember,
+        SecurityAdmin,
+    };
     Routes::new()
         .get("/console", Anybody, || async { Redirect::to("/console/") })
         .get("/console/assets/{name}", Anybody, assets::serve)
@@ -85,12 +92,21 @@ pub(super) fn routes() -> Routes {
         .get("/console/abandoned", Inspector, abandoned::show)
         .get("/console/banners", Inspector, page::banners)
         .get("/console/events", Inspector, events::queue)
-        .get("/console/session", Inspector, sign_in::session)
+        .get("/console/session", Member, sign_in::session)
         .get("/console/calendar", Inspector, calendar::show)
         .get("/console/hear", Inspector, hear::show)
         .get("/console/help", Inspector, help::show)
-        .get("/console/password", Inspector, team::show_password)
-        .post("/console/password", Inspector, team::change_password)
+        .get("/console/password", Member, account::show)
+        .post("/console/password", Member, account::change_password)
+        .post("/console/sessions/end", Member, account::end_session)
+        .get("/console/audits", Auditor, offices::show_audits)
+        .get("/console/operations", Operator, offices::show_operations)
+        .get("/console/accounts", SecurityAdmin, offices::show_accounts)
+        .post(
+            "/console/accounts/end",
+            SecurityAdmin,
+            offices::end_sessions,
+        )
         .get("/console/reports/{id}", OwnLine, report::show)
         .get("/console/reports/{id}/events", OwnLine, events::report)
         .get(

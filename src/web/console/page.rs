@@ -5,10 +5,11 @@ use super::cookies;
 use super::said;
 use super::unanswered;
 use super::words::{Words, words};
-use crate::desk::rights::{OnReports, Right};
+use crate::desk::rights::{OnReports, Right, SignedIn};
 use crate::desk::{self, DeskError, Inspector, Invalid, attention, live, standing};
 use crate::line::hours::Phase;
 use crate::members::login::Use;
+use crate::report::role::Role;
 use crate::service::Service;
 use askama::Template;
 use axum::extract::{FromRequestParts, Request, State};
@@ -27,8 +28,10 @@ pub(super) struct Page {
     pub who: Option<String>,
     /// The member's id; empty if none is signed in.
     pub member: String,
-    /// Name of the page: the navigation's entry of this name, if there is one, is marked as current.
-    pub here: &'static str,
+    /// The pages that the member may open, in the navigation.
+    pub nav: Vec<Nav>,
+    /// The member's first page.
+    pub home: &'static str,
     /// Address that a change of the language redirects to, and from which a page with `renews` fetches its new
     /// contents: usually the page's own.
     pub back: String,
@@ -44,6 +47,53 @@ pub(super) struct Page {
     pub renews: bool,
     /// True if the member is a lead.
     pub lead: bool,
+}
+
+/// An entry of the navigation.
+pub(super) struct Nav {
+    pub href: &'static str,
+    /// The key that opens the page; empty if there is none.
+    pub key: &'static str,
+    pub name: String,
+    pub is_here: bool,
+}
+
+/// Returns the entries of the navigation for a role, with the page named `here` marked as current.
+fn nav(w: &Words, role: Role, here: &str) -> Vec<Nav> {
+    let pages: &[(&str, &'static str, &'static str, &String)] = match role {
+        Role::Lead | Role::Inspector => &[
+            ("queue", "/console/", "q", &w.queue),
+            ("abandoned", "/console/abandoned", "a", &w.abandoned),
+            ("calendar", "/console/calendar", "d", &w.calendar),
+            ("hear", "/console/hear", "l", &w.hear),
+            ("members", "/console/members", "m", &w.members),
+            ("help", "/console/help", "h", &w.help),
+        ],
+        Role::Auditor => &[("audits", AUDITS, "", &w.audits)],
+        Role::Operator => &[("operations", OPERATIONS, "", &w.operations)],
+        Role::SecurityAdmin => &[("accounts", ACCOUNTS, "", &w.accounts)],
+    };
+    let entries = pages.iter().map(|(name, href, key, words)| Nav {
+        href,
+        key,
+        name: (*words).clone(),
+        is_here: *name == here,
+    });
+    entries.collect()
+}
+
+pub(super) const AUDITS: &str = "/console/audits";
+pub(super) const OPERATIONS: &str = "/console/operations";
+pub(super) const ACCOUNTS: &str = "/console/accounts";
+
+/// Returns the first page of a member with this role.
+pub(super) fn home(role: Role) -> &'static str {
+    match role {
+        Role::Lead | Role::Inspector => "/console/",
+        Role::Auditor => AUDITS,
+        Role::Operator => OPERATIONS,
+        Role::SecurityAdmin => ACCOUNTS,
+    }
 }
 
 /// The state of a line, in the strip above a page.
@@ -70,7 +120,8 @@ impl Page {
             w,
             who: None,
             member: String::new(),
-            here: "",
+            nav: Vec::new(),
+            home: "/console/",
             back: String::new(),
             banners: Vec::new(),
             warnings: Vec::new(),
@@ -183,7 +234,8 @@ impl<R: OnReports> Visit<R> {
             w: self.w,
             who: Some(self.who.inspector().name().to_owned()),
             member: self.who.inspector().id().to_string(),
-            here,
+            nav: nav(self.w, self.who.inspector().role(), here),
+            home: "/console/",
             back: self.back.clone(),
             banners,
             warnings,
@@ -192,6 +244,45 @@ impl<R: OnReports> Visit<R> {
             renews: false,
             lead,
         })
+    }
+}
+
+impl<R: Right> Visit<R> {
+    /// Returns the common parts of a page of a member whose role does not work on reports: without the state of lines,
+    /// and without live updates.
+    pub fn page_apart(&self, service: &Service, here: &'static str) -> Page {
+        let who = self.who.signed_in();
+        let mut warnings = Vec::new();
+        if service.clock.shift().is_some() {
+            warnings.push(self.w.clock_shifted.clone());
+        }
+        Page {
+            who: Some(who.name().to_owned()),
+            member: who.id().to_string(),
+            nav: nav(self.w, who.role(), here),
+            home: home(who.role()),
+            back: self.back.clone(),
+            warnings,
+            ..Page::of_nobody(self.w)
+        }
+    }
+}
+
+impl Visit<SignedIn> {
+    /// Returns the common parts of a page that is for every role.
+    pub async fn page_of_any(&self, service: &Service, here: &'static str) -> Result<Page, Stop> {
+        if !self.who.role().works_on_reports() {
+            return Ok(self.page_apart(service, here));
+        }
+        let who = Inspector::of(service, self.who.clone())
+            .await
+            .map_err(|error| self.stop(error))?;
+        let visit = Visit {
+            who,
+            w: self.w,
+            back: self.back.clone(),
+        };
+        visit.page(service, here).await
     }
 }
 
@@ -397,14 +488,14 @@ pub(super) async fn framed(
     let Some(refused) = response.extensions().get::<Refused>().cloned() else {
         return response;
     };
-    let Ok(mut visit) = Visit::<Inspector>::from_request_parts(&mut parts, &service).await else {
+    let Ok(mut visit) = Visit::<SignedIn>::from_request_parts(&mut parts, &service).await else {
         return response;
     };
     if parts.method != Method::GET || response.status() == StatusCode::METHOD_NOT_ALLOWED {
         // A change of the language redirects to `back`, and a request for a form's address with GET would find no page.
-        visit.back = "/console/".to_owned();
+        visit.back = home(visit.who.role()).to_owned();
     }
-    match visit.page(&service, "").await {
+    match visit.page_of_any(&service, "").await {
         Ok(page) => {
             let (title, text) = (refused.title.as_str(), refused.text.as_str());
             let html = render(&ProblemPage { page, title, text });

@@ -204,6 +204,35 @@ pub(super) fn act(w: &Words, action: Action, detail: Option<&str>) -> String {
     words.clone()
 }
 
+/// Returns words for the action of a link in a line's trail: as [`act`], and for actions that name no report.
+pub(super) fn act_of_line(w: &Words, action: Action, detail: Option<&str>) -> String {
+    let words = match action {
+        Action::Login => &w.act_login,
+        Action::PasswordChanged => &w.act_password_changed,
+        Action::LineKeyMade => &w.act_line_key_made,
+        Action::ReportKeysResealed => &w.act_report_keys_resealed,
+        Action::LineKeyRetired => &w.act_line_key_retired,
+        Action::RecoveryRenewed => &w.act_recovery_renewed,
+        Action::ConfirmationWaived => &w.act_confirmation_waived,
+        Action::ConfirmationRequired => &w.act_confirmation_required,
+        Action::ExportSealed => &w.act_export_sealed,
+        Action::ExportOpened => &w.act_export_opened,
+        Action::HeadAccepted => &w.act_head_accepted,
+        Action::HeadNamed => &w.act_head_named,
+        Action::MemberAdded => &w.act_member_added,
+        Action::Granted | Action::GrantRenewed => &w.act_granted,
+        Action::MemberDisabled => &w.act_member_disabled,
+        Action::MemberEnabled => &w.act_member_enabled,
+        Action::MemberConfirmed => &w.act_member_confirmed,
+        Action::TakenOff => &w.act_taken_off,
+        action => return act(w, action, detail),
+    };
+    match action.names_a_member() {
+        true => format!("{words} · {}", detail.unwrap_or_default()),
+        false => words.clone(),
+    }
+}
+
 /// Returns the words for the entry kind that a link's detail names. A kind that this version does not know is returned
 /// as it is written.
 fn kind(w: &Words, detail: Option<&str>) -> String {

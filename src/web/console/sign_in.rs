@@ -2,9 +2,10 @@
 
 use super::cookies;
 use super::form::Posted;
-use super::page::{Page, Visit, render};
+use super::page::{Page, Visit, home, render};
 use super::words::words;
 use crate::base::hidden::Hidden;
+use crate::desk::rights::SignedIn;
 use crate::members::canonical;
 use crate::members::login::{self, LoggedIn, LoginError, Origin};
 use crate::service::Service;
@@ -50,7 +51,7 @@ pub(super) async fn show(headers: HeaderMap, why: Result<Query<Why>, QueryReject
 }
 
 /// `POST /console/sign-in`, for every client. With a right name and password, creates a session, sets the session and
-/// device cookies and redirects to the queue; the login is recorded in the trail of each of the member's lines.
+/// device cookies and redirects to the first page of the member's role; the login is recorded in the trail of each of the member's lines.
 pub(super) async fn sign_in(
     State(service): App,
     address: ClientAddress,
@@ -65,7 +66,11 @@ pub(super) async fn sign_in(
     };
     let (status, problem) =
         match login::log_in(&service, &canonical(form.get("name")), password, from).await {
-            Ok(LoggedIn { token, device, .. }) => {
+            Ok(LoggedIn {
+                token,
+                device,
+                member,
+            }) => {
                 let cookies = AppendHeaders([
                     (
                         header::SET_COOKIE,
@@ -73,7 +78,7 @@ pub(super) async fn sign_in(
                     ),
                     (header::SET_COOKIE, cookies::set_device(&service, &device)),
                 ]);
-                return (cookies, Redirect::to("/console/")).into_response();
+                return (cookies, Redirect::to(home(member.role))).into_response();
             }
             Err(LoginError::Wrong) => (StatusCode::UNAUTHORIZED, &page.w.wrong_login),
             Err(LoginError::TooMany | LoginError::SessionOver) => {
@@ -116,10 +121,10 @@ pub(super) struct Whose {
     member: String,
 }
 
-/// `GET /console/session`, for members. Tells an open page about the browser's session: 204 if it belongs to the member
+/// `GET /console/session`, for members of every role. Tells an open page about the browser's session: 204 if it belongs to the member
 /// who opened the page, 409 if to another one.
 pub(super) async fn session(
-    visit: Visit,
+    visit: Visit<SignedIn>,
     whose: Result<Query<Whose>, QueryRejection>,
 ) -> StatusCode {
     let Query(whose) = whose.unwrap_or_default();

@@ -1,4 +1,4 @@
-//! The page of members and their lines, and the page on which a member changes their own password.
+//! The page of members and their lines.
 
 use super::form::Posted;
 use super::page::{Page, Stop, Visit, in_words, render, status_of};
@@ -11,10 +11,8 @@ use crate::desk::{DeskError, Invalid, Lead};
 use crate::members::short_id;
 use crate::report::role::Role;
 use crate::service::Service;
-use crate::vault::passwords::Password;
 use askama::Template;
 use axum::extract::{Path, State};
-use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use std::sync::Arc;
 use uuid::Uuid;
@@ -104,13 +102,7 @@ async fn page_of<R: OnReports>(
         .into_iter()
         .map(|member| Row {
             oneself: member.id == visit.who.inspector().id(),
-            role: match member.role {
-                Role::Lead => w.lead.clone(),
-                Role::Inspector => w.inspector.clone(),
-                Role::Auditor => w.auditor.clone(),
-                Role::Operator => w.operator.clone(),
-                Role::SecurityAdmin => w.security_admin.clone(),
-            },
+            role: role_in_words(w, member.role).to_owned(),
             more: if member.disabled || !member.role.works_on_reports() {
                 Vec::new()
             } else {
@@ -137,6 +129,16 @@ async fn page_of<R: OnReports>(
         small,
         page,
     }))
+}
+
+pub(super) fn role_in_words(w: &Words, role: Role) -> &str {
+    match role {
+        Role::Lead => &w.lead,
+        Role::Inspector => &w.inspector,
+        Role::Auditor => &w.auditor,
+        Role::Operator => &w.operator,
+        Role::SecurityAdmin => &w.security_admin,
+    }
 }
 
 /// Returns in words who added a member, and who has confirmed that the account belongs to another person than the one
@@ -171,73 +173,22 @@ pub(super) async fn add(
     let (name, lines) = (form.get("name"), form.all("line"));
     let done = match form.get("role").parse() {
         Ok(role) => {
+            // With only one line, its box is checked, whatever the role.
+            let lines: &[String] = match Role::works_on_reports(role) {
+                true => &lines,
+                false => &[],
+            };
             let new = NewMember {
                 name,
                 role,
                 password: Hidden::new(form.get("password").to_owned()),
-                lines: &lines,
+                lines,
             };
             access::add(&service, &visit.who, new, own_password(&form)).await
         }
         Err(_) => Err(DeskError::Invalid(Invalid::Role)),
     };
     after(&service, &visit, done, name).await
-}
-
-#[derive(Template)]
-#[template(path = "password.html", config = "src/web/askama.toml")]
-struct PasswordPage {
-    page: Page,
-    problem: Option<String>,
-    notice: Option<String>,
-}
-
-/// `GET /console/password`, for members. The form with which they change their own password.
-pub(super) async fn show_password(State(service): App, visit: Visit) -> Result<Response, Stop> {
-    password_page(&service, &visit, None, None).await
-}
-
-async fn password_page(
-    service: &Service,
-    visit: &Visit,
-    problem: Option<String>,
-    notice: Option<String>,
-) -> Result<Response, Stop> {
-    let page = visit.page(service, "password").await?;
-    Ok(render(&PasswordPage {
-        page,
-        problem,
-        notice,
-    }))
-}
-
-/// `POST /console/password`, for members. Changes their own password and ends their other sessions. Recorded in the
-/// trail of each of their lines.
-pub(super) async fn change_password(
-    State(service): App,
-    visit: Visit,
-    form: Posted,
-) -> Result<Response, Stop> {
-    let [old, new] = ["old", "new"].map(|name| Hidden::new(form.get(name).to_owned()));
-    if Password::typed(form.get("new")) != Password::typed(form.get("again")) {
-        let problem = Some(visit.w.not_the_same.clone());
-        let page = password_page(&service, &visit, problem, None).await?;
-        return Ok((StatusCode::UNPROCESSABLE_ENTITY, page).into_response());
-    }
-    match access::change_password(&service, &visit.who, old, new).await {
-        Ok(()) => {
-            let notice = Some(visit.w.password_changed.clone());
-            password_page(&service, &visit, None, notice).await
-        }
-        Err(error) => match in_words(visit.w, &error) {
-            Some(text) => {
-                let problem = Some(text.to_owned());
-                let page = password_page(&service, &visit, problem, None).await?;
-                Ok((status_of(&error), page).into_response())
-            }
-            None => Err(visit.stop(error)),
-        },
-    }
 }
 
 /// `POST /console/members/{id}/line`, for leads. Gives the member a line whose key the lead holds. Recorded in the

@@ -36,6 +36,7 @@ wording! {
     long_reply, no_receipt, own_reply, window_over_midnight,
     own_password, own_password_wrong, reserved_name, name_looks_like, others_line, last_one, no_third, enough_members, enable, added_by, added_with_recovery_key, confirmed_by, not_confirmed, confirm, confirm_hint, few_members, waive_hint, waive, waive_end, waived, changes, changes_more, changes_seen, change_added, change_granted, change_disabled, change_enabled, change_confirmed, change_taken_off, change_waived, change_required, change_recovery, change_exported, recovery_key, unconfirmed,
     entry_unreadable, act_entry_deleted, no_such_reference,
+    account, own_sessions, own_sessions_hint, session_began, session_seen, this_session, end_session, end_other_sessions, accounts, accounts_hint, sessions, no_session, end_all_sessions, operations, no_problems, version, providers, unnamed_files, calls_running, jobs, job_kind, jobs_waiting, jobs_failed, jobs_late, audits, audits_hint, links_refused, out_of_hours, earlier_links, act_login, act_password_changed, act_line_key_made, act_report_keys_resealed, act_line_key_retired, act_recovery_renewed, act_confirmation_waived, act_confirmation_required, act_export_sealed, act_export_opened, act_head_accepted, act_head_named, act_member_added, act_granted, act_member_disabled, act_member_enabled, act_member_confirmed, act_taken_off, roles_apart, links_total,
     }
 }
 
