@@ -52,7 +52,7 @@ pub async fn of(service: &Service, _: &Operator) -> Result<Operations> {
         async move {
             let late = jobs::oldest_due(tx, now).await?;
             let mut all: Vec<Jobs> = jobs::Kind::ALL
-                .into_iter()
+                .iter()
                 .map(|kind| Jobs {
                     kind: kind.as_str().to_owned(),
                     waiting: 0,
