@@ -20,6 +20,8 @@ pub struct Seen {
     pub link: LinkRow,
     /// The reference of the report that it is about.
     pub reference: Option<String>,
+    /// True if content was opened.
+    pub is_opening: bool,
     /// True if content was opened while the line was not staffed.
     pub is_out_of_hours: bool,
 }
@@ -101,6 +103,7 @@ pub async fn of_line(
             .into_iter()
             .map(|link| Seen {
                 reference: link.report.and_then(|id| references.get(&id)?.clone()),
+                is_opening: opens(link.action),
                 is_out_of_hours: opens(link.action) && !is_staffed(&link),
                 link,
             })

@@ -10,8 +10,8 @@ use std::sync::atomic::Ordering;
 
 /// The jobs of one kind.
 pub struct Jobs {
-    /// The kind, as in the metrics.
-    pub kind: String,
+    /// The kind.
+    pub kind: jobs::Kind,
     /// Number of jobs that wait for their time.
     pub waiting: i64,
     /// Number of jobs that keep failing.
@@ -54,14 +54,14 @@ pub async fn of(service: &Service, _: &Operator) -> Result<Operations> {
             let mut all: Vec<Jobs> = jobs::Kind::ALL
                 .iter()
                 .map(|kind| Jobs {
-                    kind: kind.as_str().to_owned(),
+                    kind: *kind,
                     waiting: 0,
                     failing: 0,
                     late: None,
                 })
                 .collect();
             for (kind, is_failing, count) in jobs::count(tx).await? {
-                if let Some(of) = all.iter_mut().find(|of| of.kind == kind.as_str()) {
+                if let Some(of) = all.iter_mut().find(|of| of.kind.as_str() == kind.as_str()) {
                     let counted = if is_failing {
                         &mut of.failing
                     } else {
@@ -71,7 +71,7 @@ pub async fn of(service: &Service, _: &Operator) -> Result<Operations> {
                 }
             }
             for (kind, since) in late {
-                if let Some(of) = all.iter_mut().find(|of| of.kind == kind.as_str()) {
+                if let Some(of) = all.iter_mut().find(|of| of.kind.as_str() == kind.as_str()) {
                     of.late = Some(now - since);
                 }
             }

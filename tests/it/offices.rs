@@ -39,7 +39,7 @@ on_both! {
         for expected in [reference, LEAD.0, "查看", "登录"] {
             assert!(page.contains(expected), "{expected}: {page}");
         }
-        assert!(!page.contains("13800138001") && !page.contains("非工作时间"), "{page}");
+        assert!(!page.contains("13800138001") && !page.contains("▲ 非工作时间"), "{page}");
         // Reading is recorded.
         let trail = async || {
             let mut tx = line.db().begin_read().await.unwrap();
@@ -66,7 +66,7 @@ on_both! {
         let report = line.lead().await.only_report().await;
         let zhou = in_office(line, "zhou", Role::Auditor).await;
         line.lead().await.open(&report).await;
-        let marked = async || zhou.get("/console/audits").await.ok().matches("非工作时间").count();
+        let marked = async || zhou.get("/console/audits").await.ok().matches("▲ 非工作时间").count();
         assert_eq!(marked().await, 0);
         // The same at night.
         let mut tx = line.db().begin().await.unwrap();
@@ -80,6 +80,8 @@ on_both! {
         audit::append(&mut tx, LINES[0], act);
         tx.commit().await.unwrap();
         assert_eq!(marked().await, 1);
+        let page = zhou.get("/console/audits").await.ok();
+        assert!(page.contains("wang：3次，其中非工作时间1次"), "{page}");
     }
 
     async fn an_operator_sees_how_the_service_does(line: TestLine) {
@@ -87,7 +89,7 @@ on_both! {
         line.idle().await;
         let wu = in_office(line, "wu", Role::Operator).await;
         let page = wu.get("/console/operations").await.ok();
-        for expected in ["目前没有需要处理的问题", "twilio", env!("CARGO_PKG_VERSION"), "fetch"] {
+        for expected in ["目前没有需要处理的问题", "twilio", env!("CARGO_PKG_VERSION"), "取回并封存录音"] {
             assert!(page.contains(expected), "{expected}: {page}");
         }
         for hidden in ["13800138001", LEAD.0] {

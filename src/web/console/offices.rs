@@ -14,6 +14,7 @@ use axum::extract::{Query, State};
 use axum::response::{IntoResponse, Redirect, Response};
 use chrono::TimeDelta;
 use serde::Deserialize;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use uuid::Uuid;
 
@@ -30,7 +31,10 @@ struct OperationsPage {
 }
 
 struct JobRow {
+    /// The kind in words.
     kind: String,
+    /// The kind's name in the metrics.
+    name: &'static str,
     waiting: i64,
     failing: i64,
     late: String,
@@ -76,7 +80,8 @@ pub(super) async fn show_operations(
     };
     let jobs = state.jobs.into_iter().map(|jobs| JobRow {
         late: late(jobs.late).unwrap_or_default(),
-        kind: jobs.kind,
+        kind: said::job(page.w, jobs.kind).to_owned(),
+        name: jobs.kind.as_str(),
         waiting: jobs.waiting,
         failing: jobs.failing,
     });
@@ -156,6 +161,8 @@ struct AuditsPage {
     total: String,
     refused: Option<String>,
     rows: Vec<LinkRow>,
+    /// How often each member has opened content on this page, in words.
+    counts: Vec<String>,
     earlier: Option<i64>,
 }
 
@@ -204,6 +211,20 @@ pub(super) async fn show_audits(
         .config
         .line(&chosen)
         .map_or(chrono_tz::Tz::UTC, |line| line.schedule.timezone);
+    let mut counts: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
+    for seen in part.links.iter().filter(|seen| seen.is_opening) {
+        let actor = seen.link.actor.as_deref().unwrap_or_default();
+        let (openings, outside) = counts.entry(actor).or_default();
+        *openings += 1;
+        *outside += usize::from(seen.is_out_of_hours);
+    }
+    let counts = counts.into_iter().map(|(name, (openings, outside))| {
+        let text = w.openings_of.replace("{count}", &openings.to_string());
+        let text = text.replace("{outside}", &outside.to_string());
+        // The name is inserted last: it may contain any visible text.
+        text.replace("{name}", name)
+    });
+    let counts = counts.collect();
     let rows = part.links.into_iter().map(|seen| {
         let link = seen.link;
         LinkRow {
@@ -224,6 +245,7 @@ pub(super) async fn show_audits(
                 .replace("{count}", &part.refused.to_string())
         }),
         earlier: part.earlier,
+        counts,
         lines,
         chosen,
         page,

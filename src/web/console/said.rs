@@ -5,6 +5,7 @@ use crate::line::hours::{Phase, Window};
 use crate::report::entries::EntryKind;
 use crate::report::status::{Source, Status};
 use crate::report::takes::Reached;
+use crate::store::jobs::Kind;
 use crate::vault::action::Action;
 use chrono::{DateTime, Datelike, NaiveDate, TimeDelta, Timelike, Utc, Weekday};
 use chrono_tz::Tz;
@@ -202,6 +203,17 @@ pub(super) fn act(w: &Words, action: Action, detail: Option<&str>) -> String {
         | Action::HeadNamed => return action.to_string(),
     };
     words.clone()
+}
+
+/// Returns words for what a kind of job does.
+pub(super) fn job(w: &Words, kind: Kind) -> &str {
+    match kind {
+        Kind::Fetch => &w.job_fetch,
+        Kind::Delete => &w.job_delete,
+        Kind::Settle => &w.job_settle,
+        Kind::Watch => &w.job_watch,
+        Kind::Stray => &w.job_stray,
+    }
 }
 
 /// Returns words for the action of a link in a line's trail: as [`act`], and for actions that name no report.
