@@ -2,16 +2,13 @@
 //!
 //! A lead can give other members the lines whose keys the lead holds.
 //!
-//! Every change of access requires the lead's own password (`own`) again, so that a stolen session alone does not give
-//! lasting access. If it is wrong, the error is [`Invalid::OwnPassword`]; if it was not checked,
-//! [`DeskError::TooManyTries`]; if wrong passwords have ended the session, or if the lead's rights or password have
-//! changed meanwhile, [`DeskError::LoggedOut`].
+//! Every change of access needs a [`Fresh`] right.
 
+use super::fresh::{Fresh, prove};
 use super::rights::SignedIn;
 use super::team::find;
 use super::{DeskError, Inspector, Invalid, Lead, Result};
 use crate::base::hidden::Hidden;
-use crate::members::login::{self, LoginError};
 use crate::members::{self, Maker, MemberError, MemberName, NameError, Source, confirming};
 use crate::members::{renewal, resealing, rights};
 use crate::report::role::Role;
@@ -19,7 +16,6 @@ use crate::service::Service;
 use crate::service::security_log;
 use crate::store::members::Member;
 use crate::vault::passwords::{NewPassword, Unfit};
-use crate::vault::seal::Identity;
 use scoped_futures::ScopedFutureExt;
 use uuid::Uuid;
 
@@ -35,19 +31,13 @@ pub struct NewMember<'a> {
     pub lines: &'a [String],
 }
 
-/// Adds a member and gives them lines. `own` is the lead's own password.
+/// Adds a member and gives them lines.
 ///
 /// # Errors
 ///
 /// Returns [`DeskError::Missing`] for a line that the lead does not hold;
-/// [`DeskError::Invalid`] for the name, the password, no line at all, a line with a role that does not work on reports, or a wrong `own`. Also as the module
-/// says of `own`, and when the database fails.
-pub async fn add(
-    service: &Service,
-    lead: &Lead,
-    new: NewMember<'_>,
-    own: Hidden<String>,
-) -> Result<()> {
+/// [`DeskError::Invalid`] for the name, the password, no line at all, a line with a role that does not work on reports. Also when the database fails.
+pub async fn add(service: &Service, lead: &Fresh<Lead>, new: NewMember<'_>) -> Result<()> {
     let name = MemberName::parse(new.name).map_err(MemberError::from)?;
     let password = choose(service, name.as_str(), &new.password)?;
     if new.role.works_on_reports() && new.lines.is_empty() {
@@ -56,7 +46,6 @@ pub async fn add(
     if new.lines.iter().any(|line| !lead.has_line(line)) {
         return Err(DeskError::Missing);
     }
-    again(service, lead, own).await?;
     let (role, maker) = (new.role, Maker::Member(lead.id()));
     // Deriving a key from the password is slow on purpose, so no transaction is open meanwhile.
     let (member, _) = members::new_member(&name, role, password, maker).await?;
@@ -80,39 +69,25 @@ pub async fn add(
     Ok(())
 }
 
-/// Returns the member whose access to a line the lead is about to change, after the lead's own password was checked.
-async fn member_for(
-    service: &Service,
-    lead: &Lead,
-    id: Uuid,
-    line: &str,
-    own: Hidden<String>,
-) -> Result<Member> {
+/// Returns the member whose access to a line the lead is about to change.
+async fn member_for(service: &Service, lead: &Fresh<Lead>, id: Uuid, line: &str) -> Result<Member> {
     if !lead.has_line(line) {
         return Err(DeskError::Missing);
     }
     is_seen(service, lead, id).await?;
-    again(service, lead, own).await?;
     let console = &service.db.console;
     let read = console.read(|tx| find(tx, lead, id).scope_boxed());
     read.await
 }
 
-/// Gives a member one of the lead's lines. `own` is the lead's own password.
+/// Gives a member one of the lead's lines.
 ///
 /// # Errors
 ///
 /// Returns [`DeskError::Missing`] for a member whom the lead does not see or a line that the
-/// lead does not hold; [`Invalid::NoReports`] for a member whose role does not work on reports. Also as the module says
-/// of `own`, and when the database fails.
-pub async fn give_line(
-    service: &Service,
-    lead: &Lead,
-    id: Uuid,
-    line: &str,
-    own: Hidden<String>,
-) -> Result<()> {
-    let member = member_for(service, lead, id, line, own).await?;
+/// lead does not hold; [`Invalid::NoReports`] for a member whose role does not work on reports. Also when the database fails.
+pub async fn give_line(service: &Service, lead: &Fresh<Lead>, id: Uuid, line: &str) -> Result<()> {
+    let member = member_for(service, lead, id, line).await?;
     let console = &service.db.console;
     let from = Source::Member(lead.member(), lead.identity());
     let keys = members::seal_keys(console, from, &member, &[line.to_owned()]).await?;
@@ -132,22 +107,15 @@ pub async fn give_line(
 }
 
 /// Takes a member off one of the lead's lines: the line gets another key, the member's sessions end, and in the
-/// background the line's reports are sealed to that key. What the member has read or copied they keep. `own` is the
-/// lead's own password.
+/// background the line's reports are sealed to that key. What the member has read or copied they keep.
 ///
 /// # Errors
 ///
 /// Returns [`DeskError::Missing`] for a member whom the lead does not see or who does not
 /// work on the line, and for a line that the lead does not hold; [`DeskError::LastOne`] when the line would have no
-/// lead. Also as the module says of `own`, and when the database fails.
-pub async fn take_off(
-    service: &Service,
-    lead: &Lead,
-    id: Uuid,
-    line: &str,
-    own: Hidden<String>,
-) -> Result<()> {
-    let member = member_for(service, lead, id, line, own).await?;
+/// lead. Also when the database fails.
+pub async fn take_off(service: &Service, lead: &Fresh<Lead>, id: Uuid, line: &str) -> Result<()> {
+    let member = member_for(service, lead, id, line).await?;
     let console = &service.db.console;
     let (actor, key) = (lead.member(), lead.identity());
     let next = members::next_key(console, actor, key, &member, line).await?;
@@ -170,20 +138,19 @@ pub async fn take_off(
     Ok(())
 }
 
-/// Locks a member out and ends their sessions. `own` is the lead's own password.
+/// Locks a member out and ends their sessions.
 ///
 /// # Errors
 ///
 /// Returns [`DeskError::Missing`] for a member whom the lead does not see;
 /// [`Invalid::Oneself`] for the lead's own account; [`DeskError::OthersLine`] when the member works on a line that the
 /// lead does not hold; [`DeskError::LastOne`] when no other lead, or no other holder of a line's key, would be left.
-/// Also as the module says of `own`, and when the database fails.
-pub async fn disable(service: &Service, lead: &Lead, id: Uuid, own: Hidden<String>) -> Result<()> {
+/// Also when the database fails.
+pub async fn disable(service: &Service, lead: &Fresh<Lead>, id: Uuid) -> Result<()> {
     if id == lead.id() {
         return Err(DeskError::Invalid(Invalid::Oneself));
     }
     is_seen(service, lead, id).await?;
-    again(service, lead, own).await?;
     let console = &service.db.console;
     let disable = console.write(|tx| {
         async move {
@@ -201,15 +168,13 @@ pub async fn disable(service: &Service, lead: &Lead, id: Uuid, own: Hidden<Strin
     Ok(())
 }
 
-/// Lets a member who was locked out log in again. `own` is the lead's own password.
+/// Lets a member who was locked out log in again.
 ///
 /// # Errors
 ///
-/// Returns [`DeskError::Missing`] and [`DeskError::OthersLine`] as [`disable`] does. Also as
-/// the module says of `own`, and when the database fails.
-pub async fn enable(service: &Service, lead: &Lead, id: Uuid, own: Hidden<String>) -> Result<()> {
+/// Returns [`DeskError::Missing`] and [`DeskError::OthersLine`] as [`disable`] does. Also when the database fails.
+pub async fn enable(service: &Service, lead: &Fresh<Lead>, id: Uuid) -> Result<()> {
     is_seen(service, lead, id).await?;
-    again(service, lead, own).await?;
     let console = &service.db.console;
     let enable = console.write(|tx| {
         async move {
@@ -250,25 +215,16 @@ pub async fn confirm(service: &Service, inspector: &Inspector, id: Uuid) -> Resu
     Ok(())
 }
 
-/// Waives the confirmation by a third member for approvals of a line, or ends the waiver if `waive` is false. `own` is
-/// the lead's own password.
+/// Waives the confirmation by a third member for approvals of a line, or ends the waiver if `waive` is false.
 ///
 /// # Errors
 ///
 /// Returns [`DeskError::Missing`] for a line that the lead does not hold;
-/// [`DeskError::EnoughMembers`] when the line has three members or more and a waiver is asked for. Also as the module
-/// says of `own`, and when the database fails.
-pub async fn waive(
-    service: &Service,
-    lead: &Lead,
-    line: &str,
-    waive: bool,
-    own: Hidden<String>,
-) -> Result<()> {
+/// [`DeskError::EnoughMembers`] when the line has three members or more and a waiver is asked for. Also when the database fails.
+pub async fn waive(service: &Service, lead: &Fresh<Lead>, line: &str, waive: bool) -> Result<()> {
     if !lead.has_line(line) {
         return Err(DeskError::Missing);
     }
-    again(service, lead, own).await?;
     let console = &service.db.console;
     let set = console.write(|tx| {
         async move {
@@ -285,35 +241,6 @@ pub async fn waive(
         (false, _) => {}
     }
     Ok(())
-}
-
-/// Checks a member's own password again, because it may no longer be the member who uses the session. Wrong
-/// passwords are slowed down like those of a login.
-async fn again(service: &Service, who: &SignedIn, own: Hidden<String>) -> Result<()> {
-    if own.expose().is_empty() {
-        return Err(DeskError::Invalid(Invalid::OwnPassword));
-    }
-    prove(service, who, own, Invalid::OwnPassword)
-        .await
-        .map(drop)
-}
-
-/// Opens the member's key with their password. `wrong` is the error for a wrong password.
-async fn prove(
-    service: &Service,
-    who: &SignedIn,
-    password: Hidden<String>,
-    wrong: Invalid,
-) -> Result<Identity> {
-    let (member, session) = (who.member(), who.session());
-    login::is_right(service, member, session, password)
-        .await
-        .map_err(|error| match error {
-            LoginError::Store(error) => DeskError::Store(error),
-            LoginError::Wrong => DeskError::Invalid(wrong),
-            LoginError::TooMany => DeskError::TooManyTries,
-            LoginError::SessionOver => DeskError::LoggedOut,
-        })
 }
 
 /// Changes a member's own password, with another key pair for them ([`renewal`]), and ends their other sessions.

@@ -6,7 +6,7 @@
 //!
 //! | file | does |
 //! |---|---|
-//! | [`rights`] | what a member may do |
+//! | [`rights`], [`fresh`] | what a member may do; what takes a password given a short time ago |
 //! | [`opened`] | opens reports: the only module of the desk that decrypts what callers said |
 //! | [`queue`] | the list, and a report's trail |
 //! | [`abandoned`] | calls without a message |
@@ -29,6 +29,7 @@ pub mod attention;
 pub mod audits;
 pub mod changes;
 pub mod flood;
+pub mod fresh;
 mod held;
 pub mod live;
 pub mod moves;
@@ -155,6 +156,9 @@ pub enum Invalid {
     /// The acting member's own password is wrong.
     #[error("Your own password is not this one.")]
     OwnPassword,
+    /// The acting member's own password is needed again, because it was given too long ago.
+    #[error("Enter your own password once more.")]
+    PasswordAgain,
     /// The old password is wrong.
     #[error("The old password is wrong.")]
     WrongPassword,

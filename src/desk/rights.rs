@@ -52,6 +52,7 @@ use crate::store::{ReadTx, StoreError};
 use crate::vault::seal::Identity;
 use crate::vault::session::{Token, Wrapping};
 use crate::vault::signing::Signer;
+use chrono::{DateTime, Utc};
 use std::ops::Deref;
 use std::sync::Arc;
 use uuid::Uuid;
@@ -114,6 +115,11 @@ impl SignedIn {
     /// Returns the hash of the session's token.
     pub(crate) fn session(&self) -> [u8; 32] {
         self.0.hash
+    }
+
+    /// Returns the system time at which the member gave their password last, in this session.
+    pub(super) fn proved_at(&self) -> DateTime<Utc> {
+        self.0.proved_at
     }
 
     pub(crate) fn wrapping(&self) -> &Wrapping {
@@ -251,6 +257,7 @@ impl OnReports for Lead {
 }
 
 /// A lead: gives others the lines whose keys they hold, takes them away, and locks members out.
+#[derive(Clone)]
 pub struct Lead(Inspector);
 
 /// A lead works on reports.

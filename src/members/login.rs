@@ -42,6 +42,8 @@ pub struct Authenticated {
     pub identity: Identity,
     /// The hash of the session's token.
     pub hash: [u8; 32],
+    /// System time at which the member gave their password last, in this session.
+    pub proved_at: DateTime<Utc>,
     /// Wraps the member's next key for the session, when they change their password.
     pub wrapping: Wrapping,
 }
@@ -136,6 +138,7 @@ pub async fn log_in(
         wrapped: token.wrap(&identity),
         created_at: now,
         seen_at: now,
+        proved_at: now,
     };
     let console = &service.db.console;
     let (member_now, session) = (&member, &session);
@@ -327,6 +330,7 @@ pub async fn authenticate(
         member,
         identity,
         hash,
+        proved_at: session.proved_at,
         wrapping: token.wrapping(),
     }))
 }

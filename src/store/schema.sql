@@ -68,6 +68,7 @@ CREATE TABLE sessions (
     wrapped    BYTEA NOT NULL,             -- the member's private half, encrypted under the token
     created_at TIMESTAMPTZ NOT NULL,       -- system time, as seen_at
     seen_at    TIMESTAMPTZ NOT NULL,
+    proved_at  TIMESTAMPTZ NOT NULL,       -- system time at which the password was given last
     mac        BYTEA
 );
 CREATE INDEX sessions_by_member ON sessions (member);

@@ -21,6 +21,8 @@ row! {
         pub created_at: DateTime<Utc>,
         /// System time of the last request, as last stored: it is updated at most once a minute.
         pub seen_at: DateTime<Utc>,
+        /// System time at which the member gave their password last, in this session.
+        pub proved_at: DateTime<Utc>,
     }
 }
 
@@ -33,6 +35,7 @@ impl Proven for Session {
             .id(self.member)
             .bytes(&*self.wrapped)
             .time(self.created_at)
+            .time(self.proved_at)
     }
 
     fn id(&self) -> Uuid {
@@ -42,11 +45,12 @@ impl Proven for Session {
 
 statements! {
     DELETE_OTHER_SESSIONS = "DELETE FROM sessions WHERE member = $1 AND hash <> $2";
-    INSERT_SESSION = "INSERT INTO sessions (hash, member, wrapped, created_at, seen_at, mac) VALUES ($1, $2, $3, $4, $4, $5)";
-    SESSION = "SELECT hash, member, wrapped, created_at, seen_at, mac FROM sessions WHERE hash = $1";
+    INSERT_SESSION = "INSERT INTO sessions (hash, member, wrapped, created_at, seen_at, proved_at, mac) VALUES ($1, $2, $3, $4, $4, $5, $6)";
+    SESSION = "SELECT hash, member, wrapped, created_at, seen_at, proved_at, mac FROM sessions WHERE hash = $1";
     REWRAP_SESSION = "UPDATE sessions SET wrapped = $2, mac = $3 WHERE hash = $1";
-    SESSIONS = "SELECT hash, member, wrapped, created_at, seen_at, mac FROM sessions";
-    SESSIONS_OF = "SELECT hash, member, wrapped, created_at, seen_at, mac FROM sessions WHERE member = $1";
+    SESSIONS = "SELECT hash, member, wrapped, created_at, seen_at, proved_at, mac FROM sessions";
+    SESSIONS_OF = "SELECT hash, member, wrapped, created_at, seen_at, proved_at, mac FROM sessions WHERE member = $1";
+    PROVE_SESSION = "UPDATE sessions SET proved_at = $2, mac = $3 WHERE hash = $1";
     TOUCH_SESSION = "UPDATE sessions SET seen_at = $2 WHERE hash = $1";
     DELETE_SESSION = "DELETE FROM sessions WHERE hash = $1";
     DELETE_SESSIONS_OF = "DELETE FROM sessions WHERE member = $1";
@@ -64,6 +68,7 @@ pub async fn insert(tx: &mut WriteTx, session: &Session) -> Result<()> {
         session.member,
         &session.wrapped[..],
         session.created_at,
+        session.proved_at,
         mac
     )
     .map(drop)
@@ -96,6 +101,17 @@ pub async fn with_refused(tx: &mut ReadTx) -> Result<Vec<Uuid>> {
 /// Stores the system time at which a session was used.
 pub async fn touch(tx: &mut WriteTx, hash: &[u8; 32], now: DateTime<Utc>) -> Result<()> {
     run!(tx, TOUCH_SESSION, execute, &hash[..], now).map(drop)
+}
+
+/// Stores the system time at which the member of a session gave their password again. Does nothing when the session has
+/// ended.
+pub async fn prove(tx: &mut WriteTx, hash: &[u8; 32], now: DateTime<Utc>) -> Result<()> {
+    let Some(mut session) = get(tx, hash).await? else {
+        return Ok(());
+    };
+    session.proved_at = now;
+    let mac = tx.mac(&session)?;
+    run!(tx, PROVE_SESSION, execute, &hash[..], now, mac).map(drop)
 }
 
 /// Ends a session.

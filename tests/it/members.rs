@@ -4,12 +4,14 @@ use crate::support::console::Desk;
 use crate::support::{
     Api, LEAD, LINES, NUMBER, TestLine, chosen, on_both, sql, two_lines, wav, wrote,
 };
+use chrono::TimeDelta;
 use dutyline::base::clock::random_id;
 use dutyline::members::{Maker, MemberError, MemberName, add, grant, new_member, unlock};
 use dutyline::report::role::Role;
 use dutyline::store::audit::{self, Act};
 use dutyline::store::keys;
 use dutyline::store::members::{self, Member};
+use dutyline::store::sessions;
 use dutyline::vault::action::Action;
 use reqwest::StatusCode;
 
@@ -20,6 +22,15 @@ async fn id(line: &TestLine, name: &str) -> String {
     let mut tx = line.db().begin_read().await.unwrap();
     let member = members::by_name(&mut tx, name).await.unwrap();
     member.expect("a member").id.to_string()
+}
+
+/// Makes it `ago` that the password was given in a session.
+async fn prove(line: &TestLine, desk: &Desk, ago: TimeDelta) {
+    let mut tx = line.db().begin().await.unwrap();
+    let at = line.service().clock.system_now() - ago;
+    let hash = desk.token_hash();
+    sessions::prove(&mut tx, &hash, at).await.unwrap();
+    tx.commit().await.unwrap();
 }
 
 /// True if this member can log in.
@@ -240,7 +251,8 @@ on_both! {
         let desk = line.desk().await.speaking("en");
         let li = id(line, "li").await;
         let before = links(line, LINES[0]).await.len();
-        for own in ["", "not the password"] {
+        prove(line, &desk, TimeDelta::minutes(6)).await;
+        for (own, says) in [("", "enter it once more"), ("not the password", "Your own password is not this one.")] {
             for (path, form) in [
                 ("/console/members".to_owned(), new("chen", "lead", own).to_vec()),
                 (format!("/console/members/{li}/line"), vec![("line", LINES[1]), ("own_password", own)]),
@@ -250,7 +262,7 @@ on_both! {
             ] {
                 let answer = desk.post(&path, &form).await;
                 assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY, "{path}");
-                assert!(answer.text().contains("Your own password is not this one."), "{path}: {}", answer.text());
+                assert!(answer.text().contains(says), "{path}: {}", answer.text());
                 assert!(!answer.text().contains("not the password"), "a password is never shown again");
             }
         }
@@ -258,6 +270,39 @@ on_both! {
         let page = desk.get("/console/members").await.ok();
         assert!(!page.contains(">chen<"), "{page}");
         assert!(gets_in(line, "li", PASSWORD).await);
+    }
+
+    async fn the_own_password_counts_for_five_minutes(line: TestLine) {
+        line.make_member("li", Role::Inspector, PASSWORD, &LINES[..1]).await;
+        let desk = line.desk().await;
+        let li = id(line, "li").await;
+        let act = async |what: &str, own: &str| {
+            let path = format!("/console/members/{li}/{what}");
+            desk.post(&path, &[("own_password", own)]).await.status
+        };
+        let asks = async || desk.get("/console/members").await.ok().contains("name=\"own_password\"");
+        // After the login.
+        assert!(!asks().await);
+        assert_eq!(act("disable", "").await, StatusCode::SEE_OTHER);
+        assert_eq!(act("enable", "not the password").await, StatusCode::UNPROCESSABLE_ENTITY, "what is given is checked");
+        prove(line, &desk, TimeDelta::minutes(6)).await;
+        assert!(asks().await);
+        assert_eq!(act("enable", "").await, StatusCode::UNPROCESSABLE_ENTITY);
+        assert_eq!(act("enable", LEAD.1).await, StatusCode::SEE_OTHER);
+        // After the password was given again, in this session only.
+        let other = line.desk().await;
+        prove(line, &other, TimeDelta::minutes(6)).await;
+        assert!(!asks().await);
+        assert_eq!(act("disable", "").await, StatusCode::SEE_OTHER);
+        let path = format!("/console/members/{li}/enable");
+        assert_eq!(other.post(&path, &[]).await.status, StatusCode::UNPROCESSABLE_ENTITY);
+        // A time that a wrong clock has written.
+        prove(line, &desk, TimeDelta::minutes(-2)).await;
+        assert_eq!(act("enable", "").await, StatusCode::UNPROCESSABLE_ENTITY);
+        // The database alone does not make a session fresh.
+        sql::run(line.db(), "UPDATE sessions SET proved_at = created_at", &[]).await;
+        assert_eq!(act("enable", "").await, StatusCode::INTERNAL_SERVER_ERROR);
+        assert!(!gets_in(line, "li", PASSWORD).await);
     }
 
     async fn leads_see_who_changed_the_members(line: TestLine = two_lines) {

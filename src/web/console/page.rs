@@ -373,6 +373,7 @@ pub(super) fn in_words<'a>(w: &'a Words, error: &DeskError) -> Option<&'a str> {
         DeskError::Invalid(Invalid::NameLooksLike) => &w.name_looks_like,
         DeskError::Invalid(Invalid::Role) => &w.bad_choice,
         DeskError::Invalid(Invalid::OwnPassword) => &w.own_password_wrong,
+        DeskError::Invalid(Invalid::PasswordAgain) => &w.own_password_again,
         DeskError::OthersLine => &w.others_line,
         DeskError::LastOne => &w.last_one,
         DeskError::NoThird => &w.no_third,

@@ -5,6 +5,7 @@ use super::page::{Page, Stop, Visit, in_words, render, status_of};
 use super::words::Words;
 use crate::base::hidden::Hidden;
 use crate::desk::access::{self, NewMember};
+use crate::desk::fresh::{self, Fresh};
 use crate::desk::rights::OnReports;
 use crate::desk::team::{self, Colleague, MadeBy};
 use crate::desk::{DeskError, Invalid, Lead};
@@ -12,7 +13,7 @@ use crate::members::short_id;
 use crate::report::role::Role;
 use crate::service::Service;
 use askama::Template;
-use axum::extract::{Path, State};
+use axum::extract::{FromRequest, FromRequestParts, Path, Request, State};
 use axum::response::{IntoResponse, Redirect, Response};
 use std::sync::Arc;
 use uuid::Uuid;
@@ -25,6 +26,8 @@ struct Members {
     page: Page,
     problem: Option<String>,
     draft: String,
+    /// True if the forms ask for the lead's own password.
+    asks: bool,
     rows: Vec<Row>,
     lines: Vec<String>,
     /// The lead's lines with fewer than three members; empty if the viewing member is not a lead.
@@ -124,6 +127,11 @@ async fn page_of<R: OnReports>(
     Ok(render(&Members {
         problem,
         draft: draft.to_owned(),
+        // A little earlier than it is needed, so that the form can still be filled in.
+        asks: !fresh::is_fresh(
+            visit.who.signed_in(),
+            service.clock.system_now() + fresh::LASTS / 2,
+        ),
         rows,
         lines: own,
         small,
@@ -158,21 +166,39 @@ fn origin(w: &Words, member: &Colleague) -> Option<String> {
     })
 }
 
-/// Returns the acting lead's own password, which the form asks for again.
-fn own_password(form: &Posted) -> Hidden<String> {
-    Hidden::new(form.get("own_password").to_owned())
+/// A form of a lead that changes access: posted with their own password, unless they gave it a short time ago.
+pub(super) struct Change {
+    visit: Visit<Lead>,
+    form: Posted,
+    /// The right, or why the form is shown again.
+    lead: Result<Fresh<Lead>, DeskError>,
+}
+
+impl FromRequest<Arc<Service>> for Change {
+    type Rejection = Response;
+
+    async fn from_request(request: Request, service: &Arc<Service>) -> Result<Self, Response> {
+        let (mut parts, body) = request.into_parts();
+        let visit = Visit::<Lead>::from_request_parts(&mut parts, service)
+            .await
+            .map_err(IntoResponse::into_response)?;
+        let form = Posted::from_request(Request::from_parts(parts, body), service)
+            .await
+            .map_err(IntoResponse::into_response)?;
+        let own = Hidden::new(form.get("own_password").to_owned());
+        let lead = Fresh::of(service, visit.who.clone(), own).await;
+        Ok(Self { visit, form, lead })
+    }
 }
 
 /// `POST /console/members`, for leads. Creates a member with a first password. Recorded in the trail of each line that
 /// the member is given.
-pub(super) async fn add(
-    State(service): App,
-    visit: Visit<Lead>,
-    form: Posted,
-) -> Result<Response, Stop> {
+pub(super) async fn add(State(service): App, change: Change) -> Result<Response, Stop> {
+    let Change { visit, form, lead } = change;
     let (name, lines) = (form.get("name"), form.all("line"));
-    let done = match form.get("role").parse() {
-        Ok(role) => {
+    let done = match (lead, form.get("role").parse()) {
+        (Err(error), _) => Err(error),
+        (Ok(lead), Ok(role)) => {
             // With only one line, its box is checked, whatever the role.
             let lines: &[String] = match Role::works_on_reports(role) {
                 true => &lines,
@@ -184,9 +210,9 @@ pub(super) async fn add(
                 password: Hidden::new(form.get("password").to_owned()),
                 lines,
             };
-            access::add(&service, &visit.who, new, own_password(&form)).await
+            access::add(&service, &lead, new).await
         }
-        Err(_) => Err(DeskError::Invalid(Invalid::Role)),
+        (Ok(_), Err(_)) => Err(DeskError::Invalid(Invalid::Role)),
     };
     after(&service, &visit, done, name).await
 }
@@ -196,12 +222,14 @@ pub(super) async fn add(
 pub(super) async fn give_line(
     State(service): App,
     Path(id): Path<String>,
-    visit: Visit<Lead>,
-    form: Posted,
+    change: Change,
 ) -> Result<Response, Stop> {
+    let Change { visit, form, lead } = change;
     let id = id.parse().map_err(|_| visit.stop(DeskError::Missing))?;
-    let (line, own) = (form.get("line"), own_password(&form));
-    let done = access::give_line(&service, &visit.who, id, line, own).await;
+    let done = match lead {
+        Ok(lead) => access::give_line(&service, &lead, id, form.get("line")).await,
+        Err(error) => Err(error),
+    };
     after(&service, &visit, done, "").await
 }
 
@@ -210,12 +238,14 @@ pub(super) async fn give_line(
 pub(super) async fn take_off(
     State(service): App,
     Path(id): Path<String>,
-    visit: Visit<Lead>,
-    form: Posted,
+    change: Change,
 ) -> Result<Response, Stop> {
+    let Change { visit, form, lead } = change;
     let id = id.parse().map_err(|_| visit.stop(DeskError::Missing))?;
-    let (line, own) = (form.get("line"), own_password(&form));
-    let done = access::take_off(&service, &visit.who, id, line, own).await;
+    let done = match lead {
+        Ok(lead) => access::take_off(&service, &lead, id, form.get("line")).await,
+        Err(error) => Err(error),
+    };
     after(&service, &visit, done, "").await
 }
 
@@ -224,11 +254,14 @@ pub(super) async fn take_off(
 pub(super) async fn disable(
     State(service): App,
     Path(id): Path<String>,
-    visit: Visit<Lead>,
-    form: Posted,
+    change: Change,
 ) -> Result<Response, Stop> {
+    let Change { visit, lead, .. } = change;
     let id = id.parse().map_err(|_| visit.stop(DeskError::Missing))?;
-    let done = access::disable(&service, &visit.who, id, own_password(&form)).await;
+    let done = match lead {
+        Ok(lead) => access::disable(&service, &lead, id).await,
+        Err(error) => Err(error),
+    };
     after(&service, &visit, done, "").await
 }
 
@@ -237,11 +270,14 @@ pub(super) async fn disable(
 pub(super) async fn enable(
     State(service): App,
     Path(id): Path<String>,
-    visit: Visit<Lead>,
-    form: Posted,
+    change: Change,
 ) -> Result<Response, Stop> {
+    let Change { visit, lead, .. } = change;
     let id = id.parse().map_err(|_| visit.stop(DeskError::Missing))?;
-    let done = access::enable(&service, &visit.who, id, own_password(&form)).await;
+    let done = match lead {
+        Ok(lead) => access::enable(&service, &lead, id).await,
+        Err(error) => Err(error),
+    };
     after(&service, &visit, done, "").await
 }
 
@@ -259,14 +295,13 @@ pub(super) async fn confirm(
 
 /// `POST /console/members/waiver`, for leads. For approvals on a line with fewer than three members, waives the
 /// confirmation by a third member, or ends the waiver. Recorded in the line's trail.
-pub(super) async fn waive(
-    State(service): App,
-    visit: Visit<Lead>,
-    form: Posted,
-) -> Result<Response, Stop> {
+pub(super) async fn waive(State(service): App, change: Change) -> Result<Response, Stop> {
+    let Change { visit, form, lead } = change;
     let (line, waive) = (form.get("line"), form.get("waive") == "1");
-    let own = own_password(&form);
-    let done = access::waive(&service, &visit.who, line, waive, own).await;
+    let done = match lead {
+        Ok(lead) => access::waive(&service, &lead, line, waive).await,
+        Err(error) => Err(error),
+    };
     after(&service, &visit, done, "").await
 }
 
