@@ -2,7 +2,7 @@
 
 use super::audit::{self, Act};
 use super::proofs::Proven;
-use super::service_chain::SetRow;
+use super::service_chain::{ServiceChain, SetRow};
 use super::statements::{row, run, statements};
 use super::{ReadTx, Result, WriteTx, keys, sessions};
 use crate::report::role::Role;
@@ -69,6 +69,26 @@ impl Proven for Member {
 
     fn set_row(&self) -> Option<SetRow> {
         Some(SetRow::Member(self.id))
+    }
+
+    /// The links that set a member's keys commit to the row as it was then; of the columns that change without them, the
+    /// links say who was confirmed, disabled and enabled.
+    fn agrees(&self, service: &ServiceChain, until: i64) -> bool {
+        let Some(facts) = service.facts(self.id, until) else {
+            return false;
+        };
+        let when_keyed = Self {
+            disabled: facts.keyed.is_disabled,
+            confirmed_by: facts.keyed.confirmed_by,
+            ..self.clone()
+        };
+        self.name == facts.name
+            && self.role == facts.role
+            && self.verifying == facts.verifying
+            && self.disabled == facts.is_disabled
+            && self.made_by == facts.made_by
+            && self.confirmed_by == facts.confirmed_by
+            && when_keyed.content().digest() == facts.keyed.digest
     }
 
     fn id(&self) -> Uuid {

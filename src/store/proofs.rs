@@ -107,6 +107,11 @@ pub(super) trait Proven {
         None
     }
 
+    /// True if the row says what the links say that set it. Only rows of members say more than their last link.
+    fn agrees(&self, _service: &ServiceChain, _until: i64) -> bool {
+        true
+    }
+
     /// Returns what the row is called in the log. It must identify no person.
     fn id(&self) -> Uuid;
 }
@@ -223,7 +228,7 @@ impl ReadTx {
             (None, ..) => true,
             (Some(set), Some(link), Some(head)) => {
                 let service = self.proofs.service();
-                service.was_set_last(set, link, content.digest(), head)
+                service.was_set_last(set, link, content.digest(), head) && row.agrees(service, head)
             }
             (Some(_), ..) => false,
         };

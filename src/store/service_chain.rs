@@ -12,7 +12,7 @@ use super::{ReadTx, Result, StoreError};
 use crate::base::clock::instant;
 use crate::vault::action::Action;
 use crate::vault::chain::{self, Link};
-use crate::vault::signers::Signers;
+use crate::vault::signers::{Facts, Signers};
 use crate::vault::signing::Verifying;
 use chrono::{DateTime, Utc};
 use std::collections::BTreeMap;
@@ -121,6 +121,8 @@ struct Verified {
     broken: i64,
     /// By row: the links that set it, in order.
     rows: BTreeMap<SetRow, Vec<SetBy>>,
+    /// By member: what the row must say from each link on that set it.
+    members: BTreeMap<Uuid, Vec<(i64, Facts)>>,
     /// By line: the link that made its last key, and the id of that key.
     keys: BTreeMap<String, (i64, Uuid)>,
     /// By line: the last link that the chain names of it.
@@ -141,6 +143,7 @@ impl Default for Verified {
             is_loaded: false,
             broken: 0,
             rows: BTreeMap::new(),
+            members: BTreeMap::new(),
             keys: BTreeMap::new(),
             named: BTreeMap::new(),
             named_at: None,
@@ -168,6 +171,12 @@ impl Verified {
             .and_then(|detail| detail.split_once(' '));
         if let (SetRow::LineKey(id), Some((line, _))) = (&row, line) {
             self.keys.insert(line.to_owned(), (link.seq, *id));
+        }
+        if let SetRow::Member(id) = &row
+            && let Some(facts) = self.signers.facts(*id)
+        {
+            let of_member = self.members.entry(*id).or_default();
+            of_member.push((link.seq, facts.clone()));
         }
         self.rows.entry(row).or_default().push((link.seq, digest));
     }
@@ -220,6 +229,14 @@ impl ServiceChain {
         let links = verified.rows.get(row).map_or(&[][..], Vec::as_slice);
         let last = links.iter().rfind(|(seq, _)| *seq <= until);
         link > verified.broken && last == Some(&(link, Some(digest)))
+    }
+
+    /// Returns what the row of a member must say by the last link that sets it and is not after number `until`.
+    pub(super) fn facts(&self, member: Uuid, until: i64) -> Option<Facts> {
+        let verified = self.verified();
+        let links = verified.members.get(&member)?;
+        let last = links.iter().rfind(|(seq, _)| *seq <= until)?;
+        Some(last.1.clone())
     }
 
     /// Returns the rows that exist by the last link that names them, unless that link is after number `until`.

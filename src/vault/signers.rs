@@ -14,11 +14,14 @@
 //! | `member_confirmed` | name | another member |
 //! | `line_key_made` | line, key of its recovery key | a lead; who holds the line's key before, if there is one |
 //! | `granted` | id of the line key | a lead, or the recovery key of that line key |
-//! | `grant_renewed` | id of the line key | the member who holds the grant, or a lead |
+//! | `grant_renewed` | id of the line key | the member whose grant of that key it is, or a lead |
 //! | `taken_off` | id of the line key | a lead |
 //! | `line_key_retired` | id of a line key that is not the line's last one | a member |
 //! | `confirmation_waived` | line | a lead |
 //! | `confirmation_required` | line | a lead, or a recovery key of the line |
+//!
+//! A link commits to the whole row that it sets. Which columns of a member's row its action may change follows from the
+//! links too: see [`Facts`].
 //!
 //! Parts of a detail are separated by a space; a name is the last part and may contain spaces.
 
@@ -45,11 +48,40 @@ pub struct Signed<'a> {
 /// A member, as the links so far say.
 #[derive(Clone, Debug)]
 struct Person {
-    name: String,
-    role: Role,
+    facts: Facts,
     /// The public halves of the member's signing keys. The last one is the present one.
     keys: Vec<Verifying>,
-    is_disabled: bool,
+}
+
+/// What the row of a member must say, by the links so far. A link commits to the whole row, so without this, who may
+/// cause a link that changes one column could change the others too.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Facts {
+    /// The member's name.
+    pub name: String,
+    /// The member's role.
+    pub role: Role,
+    /// True if the account is disabled.
+    pub is_disabled: bool,
+    /// Who added the account: the member with this id, or a recovery key if it is `None`.
+    pub made_by: Option<Uuid>,
+    /// Who confirmed the account.
+    pub confirmed_by: Option<Uuid>,
+    /// The public half of the present signing key.
+    pub verifying: String,
+    /// The row at the last link that set the member's keys.
+    pub keyed: Keyed,
+}
+
+/// The row of a member at a link that set their keys.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Keyed {
+    /// The digest of the row.
+    pub digest: [u8; 32],
+    /// True if the account was disabled then.
+    pub is_disabled: bool,
+    /// Who had confirmed the account then.
+    pub confirmed_by: Option<Uuid>,
 }
 
 /// The members and recovery keys that the links of the service's chain name so far.
@@ -104,7 +136,7 @@ impl Signers {
         if !key.has_signed(hash, signed.signature) {
             return false;
         }
-        self.apply(link, new);
+        self.apply(link, new, signed.by);
         true
     }
 
@@ -135,7 +167,7 @@ impl Signers {
             return (may && is_named).then(|| key.clone());
         }
         let person = self.people.get(&by)?;
-        let is_lead = person.role == Role::Lead;
+        let is_lead = person.facts.role == Role::Lead;
         let is_own = link.object == Some(by);
         let may = match new {
             Change::Member(..) | Change::Grant(_) | Change::TakenOff(_) | Change::Waiver(..) => {
@@ -145,15 +177,27 @@ impl Signers {
                 let before = self.current.get(line);
                 is_lead && before.is_none_or(|before| self.held.contains(&(*before, by)))
             }
+            Change::Access(_) if !self.is_known(link) => false,
             Change::Access(Action::MemberConfirmed) => !is_own,
             Change::Access(_) => is_lead,
             Change::Key(..) => is_own,
-            Change::Renewed(_) => is_own || is_lead,
+            // A member seals the grants that they hold to their next key.
+            Change::Renewed(key) => is_lead || is_own && self.held.contains(&(*key, by)),
             Change::Retired(key) => self.is_former(*key),
         };
-        let is_named = link.actor.as_deref() == Some(person.name.as_str());
-        let may = may && is_named && !person.is_disabled;
+        let is_named = link.actor.as_deref() == Some(person.facts.name.as_str());
+        let may = may && is_named && !person.facts.is_disabled;
         person.keys.last().filter(|_| may).cloned()
+    }
+
+    /// True if the link is about a member whom a link has added.
+    fn is_known(&self, link: &Link) -> bool {
+        link.object.is_some_and(|id| self.people.contains_key(&id))
+    }
+
+    /// Returns what the row of a member must say; `None` if no link has added the member.
+    pub fn facts(&self, member: Uuid) -> Option<&Facts> {
+        self.people.get(&member).map(|person| &person.facts)
     }
 
     /// True if this is the id of a line key that is not the last one of its line.
@@ -162,30 +206,53 @@ impl Signers {
         line.is_some_and(|line| self.current.get(line) != Some(&key))
     }
 
-    fn apply(&mut self, link: &Link, new: Change) {
+    fn apply(&mut self, link: &Link, new: Change, by: Uuid) {
         let object = link.object.unwrap_or_default();
+        let digest = link.digest.unwrap_or_default();
         match new {
             Change::Member(role, key, name) => {
-                let person = Person {
+                let is_by_recovery = self.recoveries.contains_key(&by);
+                let facts = Facts {
                     name,
                     role,
-                    keys: vec![key],
                     is_disabled: false,
+                    made_by: (!is_by_recovery).then_some(by),
+                    confirmed_by: None,
+                    verifying: key.to_string(),
+                    keyed: Keyed {
+                        digest,
+                        is_disabled: false,
+                        confirmed_by: None,
+                    },
+                };
+                let person = Person {
+                    facts,
+                    keys: vec![key],
                 };
                 // A second link that adds the same member is none of ours.
                 self.people.entry(object).or_insert(person);
             }
             Change::Key(key) => {
                 if let Some(person) = self.people.get_mut(&object) {
+                    let facts = &mut person.facts;
+                    facts.verifying = key.to_string();
+                    facts.keyed = Keyed {
+                        digest,
+                        is_disabled: facts.is_disabled,
+                        confirmed_by: facts.confirmed_by,
+                    };
                     person.keys.push(key);
                 }
             }
             Change::Access(action) => {
                 if let Some(person) = self.people.get_mut(&object) {
                     match action {
-                        Action::MemberDisabled => person.is_disabled = true,
-                        Action::MemberEnabled => person.is_disabled = false,
-                        _ => {}
+                        Action::MemberDisabled => person.facts.is_disabled = true,
+                        Action::MemberEnabled => person.facts.is_disabled = false,
+                        _ => {
+                            let confirmed_by = person.facts.confirmed_by;
+                            person.facts.confirmed_by = confirmed_by.or(Some(by));
+                        }
                     }
                 }
             }
@@ -213,7 +280,7 @@ impl Signers {
         };
         let has_signed = |key: &Verifying| key.has_signed(hash, signed.signature);
         match self.people.get(&signed.by) {
-            Some(person) => person.name == *actor && person.keys.iter().any(has_signed),
+            Some(person) => person.facts.name == *actor && person.keys.iter().any(has_signed),
             None => {
                 let recovery = self.recoveries.get(&signed.by);
                 let of_line = recovery.filter(|(line, _)| *line == link.line);

@@ -116,7 +116,7 @@ on_both! {
     async fn keys_that_changed_since_they_were_sealed_are_not_passed_on(line: TestLine) {
         let (clock, db) = (line.service().clock, line.db());
         let lead = unlock(db, LEAD.0, LEAD.1).await.unwrap();
-        let maker = Maker::of(&lead.0);
+        let maker = Maker::Member(lead.0.id);
         let name = MemberName::parse("zhao").unwrap();
         let member = new_member(&name, Role::Inspector, chosen(PASSWORD), maker).await.unwrap().0;
         let keys = line.sealed_keys(&member, &LINES[..1]).await;

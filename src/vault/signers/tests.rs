@@ -130,7 +130,7 @@ fn each_link_is_signed_by_whom_the_table_says() {
             ),
             (Action::Granted, id, grant.clone(), yes_no("++-+")),
             (Action::Granted, id, OTHER_KEY.to_string(), yes_no("++--")),
-            (Action::GrantRenewed, id, grant.clone(), yes_no("+++-")),
+            (Action::GrantRenewed, id, grant.clone(), yes_no("++--")),
             (Action::TakenOff, id, grant.clone(), yes_no("++--")),
             (Action::LineKeyRetired, id, grant, yes_no("----")),
             (
@@ -215,6 +215,8 @@ fn a_key_counts_until_it_is_replaced_or_its_member_disabled() {
     let [wang, zhao, li, _] = cast();
     let next = who("li", li.signer.id(), 6);
     let mut signers = chain_of_cast();
+    let given = granted(LINE_KEY, &li, &wang);
+    assert!(add(&mut signers, &given, &wang.signer));
     let detail = format!("{} li", next.signer.verifying());
     let changed = link(Action::PasswordChanged, li.signer.id(), &detail, &li);
     assert!(add(&mut signers, &changed, &li.signer));
@@ -366,4 +368,92 @@ fn a_recovery_key_that_was_replaced_signs_nothing() {
         ));
     }
     assert!(add(&mut signers, &granted(OTHER_KEY, &next), &next.signer));
+}
+
+#[test]
+fn a_member_renews_only_the_grants_that_they_hold() {
+    let [wang, _, li, _] = cast();
+    let mut signers = chain_of_cast();
+    let renewed = link(
+        Action::GrantRenewed,
+        li.signer.id(),
+        &LINE_KEY.to_string(),
+        &li,
+    );
+    assert!(!add(&mut signers, &renewed, &li.signer));
+    let given = granted(LINE_KEY, &li, &wang);
+    assert!(add(&mut signers, &given, &wang.signer));
+    assert!(add(&mut signers, &renewed, &li.signer));
+}
+
+#[test]
+fn the_links_say_what_a_members_row_must_say() {
+    let [wang, zhao, li, _] = cast();
+    let mut signers = chain_of_cast();
+    let nobody = who("x", Uuid::from_bytes([6; 16]), 6);
+    let about = |action: Action, of: &Who, by: &Who| link(action, of.signer.id(), of.name, by);
+    let confirmed = about(Action::MemberConfirmed, &nobody, &zhao);
+    assert!(
+        !add(&mut signers, &confirmed, &zhao.signer),
+        "no such member"
+    );
+    assert!(signers.facts(nobody.signer.id()).is_none());
+    let added = Facts {
+        name: "li".into(),
+        role: Role::Inspector,
+        is_disabled: false,
+        made_by: Some(wang.signer.id()),
+        confirmed_by: None,
+        verifying: li.signer.verifying().to_string(),
+        keyed: Keyed {
+            digest: [7; 32],
+            is_disabled: false,
+            confirmed_by: None,
+        },
+    };
+    let facts = |signers: &Signers| signers.facts(li.signer.id()).unwrap().clone();
+    assert_eq!(facts(&signers), added);
+    for (action, by) in [
+        (Action::MemberConfirmed, &zhao),
+        (Action::MemberDisabled, &wang),
+        (Action::MemberEnabled, &wang),
+    ] {
+        assert!(add(&mut signers, &about(action, &li, by), &by.signer));
+    }
+    let confirmed = Facts {
+        confirmed_by: Some(zhao.signer.id()),
+        ..added.clone()
+    };
+    assert_eq!(facts(&signers), confirmed);
+    // The next key, with the row as it is then.
+    let next = who("li", li.signer.id(), 7);
+    let changed = Link {
+        digest: Some([8; 32]),
+        ..link(
+            Action::PasswordChanged,
+            li.signer.id(),
+            &format!("{} li", next.signer.verifying()),
+            &li,
+        )
+    };
+    assert!(add(&mut signers, &changed, &li.signer));
+    let keyed = Facts {
+        verifying: next.signer.verifying().to_string(),
+        keyed: Keyed {
+            digest: [8; 32],
+            is_disabled: false,
+            confirmed_by: Some(zhao.signer.id()),
+        },
+        ..confirmed
+    };
+    assert_eq!(facts(&signers), keyed);
+    let of_recovery = who(RECOVERY_KEY, LINE_KEY, 4);
+    let by_recovery = link(
+        Action::MemberAdded,
+        nobody.signer.id(),
+        &format!("inspector {} x", nobody.signer.verifying()),
+        &of_recovery,
+    );
+    assert!(add(&mut signers, &by_recovery, &of_recovery.signer));
+    assert_eq!(signers.facts(nobody.signer.id()).unwrap().made_by, None);
 }

@@ -36,19 +36,16 @@ use accents::{Accent, Interpreter};
 use chrono::{DateTime, Utc};
 use dutyline::app::setup;
 use dutyline::app::{self, Bound, Running};
-use dutyline::base::clock::{Clock, random_id};
+use dutyline::base::clock::Clock;
 use dutyline::config::Config;
-use dutyline::members::{self, MemberName, NewLineKey, SealedKeys, Source};
-use dutyline::report::role::Role;
+use dutyline::members::{self, NewLineKey, SealedKeys, Source};
 use dutyline::service::{Patience, Service};
 use dutyline::simulator;
 use dutyline::simulator::exchange::{Exchange, ExchangeSettings};
-use dutyline::store::audit::Act;
 use dutyline::store::columns::StoredKind;
 use dutyline::store::members::Member;
 use dutyline::store::{self, Db, WriteTx, jobs, sessions};
-use dutyline::vault::action::Action;
-use dutyline::vault::passwords::{self, NewPassword};
+use dutyline::vault::passwords::NewPassword;
 use dutyline::vault::secret::ServiceSecret;
 use dutyline::vault::session::Token;
 use dutyline::vault::signing::Signer;
@@ -315,23 +312,6 @@ impl TestLine {
         open_db(&self.service().config).await
     }
 
-    /// Creates another member who works on these lines.
-    pub async fn make_member(&self, name: &str, role: Role, password: &str, lines: &[&str]) {
-        let clock = self.service().clock;
-        let name = MemberName::parse(name).expect("a name");
-        let new = members::new_member(&name, role, chosen(password), members::Maker::Init);
-        let (member, _) = new.await.expect("a member");
-        let keys = self.sealed_keys(&member, lines).await;
-        let mut tx = self.db().begin().await.expect("the database");
-        members::insert(&mut tx, &clock, &member, LEAD.0)
-            .await
-            .expect("a new member");
-        members::grant(&mut tx, &clock, &keys, &member)
-            .await
-            .expect("grants");
-        tx.commit().await.expect("a commit");
-    }
-
     /// Signs the links of a transaction as the first lead.
     pub async fn sign(&self, tx: &mut WriteTx) {
         let unlocked = members::unlock(self.db(), LEAD.0, LEAD.1).await;
@@ -348,35 +328,6 @@ impl TestLine {
         let from = Source::Member(&lead, &identity);
         let keys = members::seal_keys(self.db(), from, to, &lines).await;
         keys.expect("the keys of lines")
-    }
-
-    /// Inserts an inspector with this name without checking it, as an older version could have. No password opens the account.
-    pub async fn write_member(&self, name: &str, lines: &[&str]) {
-        let clock = self.service().clock;
-        let mut tx = self.db().begin_read().await.expect("the database");
-        let lead = members::find(&mut tx, LEAD.0).await.expect("the database");
-        drop(tx);
-        let member = Member {
-            id: random_id(),
-            name: name.to_owned(),
-            role: Role::Inspector,
-            wrapped: passwords::dummy().to_vec(),
-            ..lead.expect("the lead")
-        };
-        let keys = self.sealed_keys(&member, lines).await;
-        let act = Act {
-            actor: Some(LEAD.0),
-            object: Some(member.id),
-            ..Act::new(clock.line_now(), Action::MemberAdded)
-        };
-        let mut tx = self.db().begin().await.expect("the database");
-        store::members::insert(&mut tx, &member, clock.system_now(), act)
-            .await
-            .expect("a new member");
-        members::grant(&mut tx, &clock, &keys, &member)
-            .await
-            .expect("grants");
-        tx.commit().await.expect("a commit");
     }
 
     /// Makes a session older: as if it had been made and last used at these times.
