@@ -62,7 +62,7 @@ fn main() {
         .expect("a runtime");
     let api_url = runtime.block_on(provider::start());
     println!("dutyline {} on {}", env!("CARGO_PKG_VERSION"), machine());
-    // `cargo bench -- epochs` runs only the change of a line's key, with `60/s` under this load.
+    // `cargo bench -- epochs` runs only the change of a line's key, with `60/s rounds=3` under this load.
     // `cargo bench -- race` runs only the comparison with programs that do less; with `postgres`, only on Postgres;
     // with loads such as `200/s` or `64 callers`, only under those.
     let asked = |name: &str| arguments.iter().any(|argument| argument == name);

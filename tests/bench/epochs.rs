@@ -10,7 +10,7 @@ use super::caller::{Caller, Kind};
 use super::databases::Database;
 use super::fill::fill;
 use super::served::Served;
-use super::{Spread, drain, millis};
+use super::{Spread, WEBHOOKS, drain, millis};
 use dutyline::config::Config;
 use dutyline::store::Db;
 use std::path::Path;
@@ -20,7 +20,7 @@ use uuid::Uuid;
 
 /// Number of reports before the first call.
 const REPORTS: usize = 5_000;
-/// Number of rounds; in each of them the line's key is changed once.
+/// Number of rounds, unless the arguments name another one; in each of them the line's key is changed once.
 const ROUNDS: usize = 10;
 /// Number of callers that share the rate.
 const CALLERS: usize = 32;
@@ -28,8 +28,9 @@ const CALLERS: usize = 32;
 const RATE: u32 = 60;
 /// Length of the measurement without the change.
 const FOR: Duration = Duration::from_secs(5);
-/// Time during which calls come in before what is measured begins.
-const WARM_UP: Duration = Duration::from_secs(1);
+/// Time during which calls come in before what is measured begins. At the rate [`RATE`] a call takes 3.2 s; until then not
+/// all callers have begun.
+const WARM_UP: Duration = Duration::from_secs(4);
 /// Maximum time for a change, and for the jobs after it.
 const AT_MOST: Duration = Duration::from_secs(120);
 /// Pause between two looks at whether a change is done.
@@ -82,7 +83,11 @@ pub fn measure(
     if rates.is_empty() {
         rates.push(RATE);
     }
-    for n in 0..rates.len() * ROUNDS {
+    let rounds = asked
+        .iter()
+        .find_map(|given| given.strip_prefix("rounds=")?.parse().ok());
+    let in_all = rounds.unwrap_or(ROUNDS);
+    for n in 0..rates.len() * in_all {
         let name = format!("li{n}");
         let add = [
             "member",
@@ -120,7 +125,7 @@ pub fn measure(
             "ratio",
             "s"
         );
-        for round in 0..ROUNDS {
+        for round in 0..in_all {
             let late = || served.metric("webhooks_fallback_total");
             let quiet = || {
                 let before = late();
@@ -203,7 +208,11 @@ fn run<T>(
         let mut caller = Caller::dial(served.address);
         caller.accept_late();
         let every = Duration::from_secs(1) * CALLERS as u32 / rate;
-        caller.pace(start + every * n as u32 / CALLERS as u32, every);
+        // Spread over the length of a call: otherwise all calls would end, and the next ones come in, at the same times,
+        // and a short change of the key could fall between two of these times.
+        let first = every * WEBHOOKS as u32 * n as u32 / CALLERS as u32;
+        let apart = every * (n as u32 % 2) / CALLERS as u32;
+        caller.pace(start + first + apart, every);
         let mut times = Vec::new();
         while !done.load(Ordering::Relaxed) {
             times.extend(caller.timed_call(Kind::Whole));
