@@ -2,8 +2,15 @@
 //! data, but cannot make an inspector see something that was not said: swapped rows, flipped bits, cut files and added
 //! rows are refused when a report is opened, and found by `audit verify`.
 
+mod attack;
 mod columns;
+mod contents;
+mod forger;
+mod matrix;
+mod running;
 mod scene;
+mod secret_columns;
+mod secret_links;
 mod triggers;
 mod with_secret;
 

@@ -1,7 +1,8 @@
 //! Direct access to the database, as an attacker or operator without the program has it.
 
 use chrono::{DateTime, Utc};
-use dutyline::store::Db;
+use dutyline::store::{Db, On, WriteTx};
+use sqlx::AssertSqlSafe;
 use uuid::Uuid;
 
 /// A value bound to a statement.
@@ -71,6 +72,15 @@ pub async fn run(db: &Db, sql: &'static str, values: &[Value<'_>]) -> u64 {
     match db {
         Db::Sqlite { writer, .. } => execute!(writer, sql, values),
         Db::Postgres { pool, .. } => execute!(pool, sql, values),
+    }
+}
+
+/// Like [`run`], in a transaction.
+pub async fn run_in(tx: &mut WriteTx, sql: &str, values: &[Value<'_>]) -> u64 {
+    let sql = AssertSqlSafe(sql.to_owned());
+    match tx.on() {
+        On::Sqlite(tx) => execute!(&mut **tx, sql, values),
+        On::Postgres(tx) => execute!(&mut **tx, sql, values),
     }
 }
 

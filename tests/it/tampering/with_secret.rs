@@ -2,6 +2,7 @@
 //! neither a member's password nor the pinned lead's key.
 
 use super::LINE;
+use super::forger::Forger;
 use crate::support::sql::{change, run};
 use crate::support::{Api, LEAD, NUMBER, TestLine, on_both, wav, wrote};
 use dutyline::app;
@@ -10,14 +11,13 @@ use dutyline::members::{Source, seal_keys, unlock};
 use dutyline::register::trail::OfReport;
 use dutyline::register::verify;
 use dutyline::report::role::Role;
-use dutyline::store::audit::{self, SERVICE};
+use dutyline::store::audit::SERVICE;
 use dutyline::store::members::{self, Member};
-use dutyline::store::{Db, installation, keys, reports};
+use dutyline::store::{Db, keys, reports};
 use dutyline::vault::action::Action;
-use dutyline::vault::chain::{self, Link};
-use dutyline::vault::proof::{Content, ProofKeys};
+use dutyline::vault::chain::Link;
+use dutyline::vault::proof::Content;
 use dutyline::vault::seal::Identity;
-use dutyline::vault::secret::ServiceSecret;
 use dutyline::vault::signing::Signer;
 use serde_json::json;
 use sha2::{Digest, Sha256};
@@ -26,66 +26,29 @@ use uuid::Uuid;
 
 const PASSWORD: &str = "nine geese above still reeds";
 
-/// Writes links and rows as the program does, without asking it.
-struct Forger<'a> {
+/// The forger, with the database whose transactions it commits.
+struct Attack<'a> {
     line: &'a TestLine,
-    keys: ProofKeys,
+    forger: Forger,
 }
 
-impl<'a> Forger<'a> {
-    async fn of(line: &'a TestLine) -> Self {
-        let secret = ServiceSecret::load(&line.service().config.secret_file).unwrap();
-        let mut tx = line.db().begin_read().await.unwrap();
-        let installation = installation::get(&mut tx).await.unwrap().unwrap().id;
-        Self {
-            line,
-            keys: ProofKeys::new(&secret, installation),
-        }
+impl<'a> Attack<'a> {
+    async fn on(line: &'a TestLine) -> Self {
+        let forger = Forger::of(line).await;
+        Self { line, forger }
     }
 
     /// Adds a link to the end of its chain, signed by `by`, and returns its number.
-    async fn link(&self, mut link: Link, by: Option<&Signer>) -> i64 {
-        let db = self.line.db();
-        let mut tx = db.begin_read().await.unwrap();
-        let (seq, before) = audit::head(&mut tx, &link.line).await.unwrap().unwrap();
-        drop(tx);
-        link.seq = seq + 1;
-        link.at = self.line.service().clock.line_now();
-        let hash = chain::hash(&before, &link);
-        let mac = self.keys.of_link(&hash);
-        let signature = by.map_or_else(Vec::new, |by| by.sign(&hash).to_vec());
-        let text = |text: &Option<String>| text.clone().unwrap_or_default();
-        let (actor, detail) = (text(&link.actor), text(&link.detail));
-        let none = Uuid::nil();
-        let sql = "INSERT INTO audit (line, seq, at, actor, action, report, object, digest, detail, hash, mac, signature, signer)
-            VALUES ($1, $2, $3, NULLIF($4, ''), $5, (SELECT n FROM reports WHERE id = $6), $7, $8, NULLIF($9, ''), $10, $11, NULLIF($12, $14), NULLIF($13, $15))";
-        let values = [
-            link.line.as_str().into(),
-            link.seq.into(),
-            link.at.into(),
-            actor.as_str().into(),
-            link.action.as_str().into(),
-            link.report.unwrap_or(none).into(),
-            link.object.unwrap_or(none).into(),
-            link.digest.as_ref().unwrap()[..].into(),
-            detail.as_str().into(),
-            hash[..].into(),
-            mac[..].into(),
-            (&signature).into(),
-            by.map_or(none, Signer::id).into(),
-            [][..].into(),
-            none.into(),
-        ];
-        change(db, sql, &values).await;
-        let head = "UPDATE audit_heads SET seq = $2, hash = $3 WHERE line = $1";
-        let values = [link.line.as_str().into(), link.seq.into(), hash[..].into()];
-        change(db, head, &values).await;
-        link.seq
+    async fn link(&self, link: Link, by: Option<&Signer>) -> i64 {
+        let mut tx = self.line.db().begin().await.unwrap();
+        let number = self.forger.link(&mut tx, link, by).await;
+        tx.commit().await.unwrap();
+        number
     }
 
     /// Writes the row of a member, as set by the link with this number.
     async fn member(&self, row: &Member, link: i64) {
-        let mac = self.keys.of_row(content_of(row), Some(link));
+        let mac = self.forger.keys.of_row(content_of(row), Some(link));
         let sql =
             "UPDATE members SET recipient = $2, verifying = $3, link = $4, mac = $5 WHERE id = $1";
         let values = [
@@ -134,7 +97,7 @@ async fn member(db: &Db, name: &str) -> Member {
 on_both! {
     async fn a_members_key_is_not_replaced(line: TestLine) {
         line.make_member("li", Role::Inspector, PASSWORD, &[]).await;
-        let (db, forger) = (line.db(), Forger::of(line).await);
+        let (db, attack) = (line.db(), Attack::on(line).await);
         let (li, wang) = (member(db, "li").await, member(db, LEAD.0).await);
         let stranger = Identity::generate();
         let lead = Signer::new(wang.id, &stranger);
@@ -153,8 +116,8 @@ on_both! {
         let added = Link { detail: Some(detail), ..link(SERVICE, Action::MemberAdded, LEAD.0, li.id, forged.digest()) };
         let by_nobody = Link { actor: None, ..changed.clone() };
         for (link, by) in [(changed.clone(), Some(&own)), (added, Some(&lead)), (changed, None), (by_nobody, None)] {
-            let number = forger.link(link, by).await;
-            forger.member(&forged, number).await;
+            let number = attack.link(link, by).await;
+            attack.member(&forged, number).await;
             for node in [db, &line.db_again().await] {
                 let mut tx = node.begin_read().await.unwrap();
                 assert!(members::by_name(&mut tx, "li").await.is_err());
@@ -181,7 +144,7 @@ on_both! {
 
     async fn no_grant_and_no_waiver_is_written(line: TestLine) {
         line.make_member("li", Role::Inspector, PASSWORD, &[]).await;
-        let (db, forger) = (line.db(), Forger::of(line).await);
+        let (db, attack) = (line.db(), Attack::on(line).await);
         let (li, wang) = (member(db, "li").await, member(db, LEAD.0).await);
         let key = keys::current_key(&mut db.begin_read().await.unwrap(), LINE).await.unwrap().unwrap();
         // An inspector has a key of their own, and is no lead.
@@ -190,16 +153,16 @@ on_both! {
         let sealed = vec![1; 40];
         let content = Content::of("grants").id(key.id).id(li.id).text(LINE).bytes(&sealed[..]);
         let granted = Link { detail: Some(key.id.to_string()), ..link(SERVICE, Action::Granted, "li", li.id, content.digest()) };
-        let number = forger.link(granted, Some(&own)).await;
-        let mac = forger.keys.of_row(content, Some(number));
+        let number = attack.link(granted, Some(&own)).await;
+        let mac = attack.forger.keys.of_row(content, Some(number));
         let sql = "INSERT INTO grants (line_key, member, sealed, link, mac) VALUES ($1, $2, $3, $4, $5)";
         change(db, sql, &[key.id.into(), li.id.into(), (&sealed).into(), number.into(), mac[..].into()]).await;
         assert!(keys::grants(&mut db.begin_read().await.unwrap(), li.id).await.is_err());
 
         let content = Content::of("waivers").text(LINE).id(wang.id);
         let waived = Link { detail: Some(LINE.to_owned()), ..link(SERVICE, Action::ConfirmationWaived, "li", wang.id, content.digest()) };
-        let number = forger.link(waived, Some(&own)).await;
-        let mac = forger.keys.of_row(content, Some(number));
+        let number = attack.link(waived, Some(&own)).await;
+        let mac = attack.forger.keys.of_row(content, Some(number));
         let sql = "INSERT INTO waivers (line, member, link, mac) VALUES ($1, $2, $3, $4)";
         change(db, sql, &[LINE.into(), wang.id.into(), number.into(), mac[..].into()]).await;
         for node in [db, &line.db_again().await] {
@@ -213,7 +176,7 @@ on_both! {
         line.make_member("li", Role::Inspector, PASSWORD, &[LINE]).await;
         line.leave("+8613800138001", NUMBER, &wav(b"first")).await;
         line.idle().await;
-        let (db, forger, lead) = (line.db(), Forger::of(line).await, line.lead().await);
+        let (db, attack, lead) = (line.db(), Attack::on(line).await, line.lead().await);
         let id = lead.only_report().await["id"].as_str().unwrap().to_owned();
         let reply = lead.post(&format!("/reports/{id}/reply"), json!({ "text": "请带证据来。" })).await.ok();
         let entry: Uuid = reply["id"].as_str().unwrap().parse().unwrap();
@@ -226,7 +189,7 @@ on_both! {
         let digest = Sha256::digest(&row.sealed).into();
         let approved = Link { report: Some(report), ..link(LINE, Action::ReplyApproved, "li", entry, digest) };
         let stranger = Signer::new(li.id, &Identity::generate());
-        let number = forger.link(approved, Some(&stranger)).await;
+        let number = attack.link(approved, Some(&stranger)).await;
         let committed = OfReport::read(&mut db.begin_read().await.unwrap(), &whole).await.unwrap();
         assert!(!committed.has_approval(&row, "li"));
         let proof = verify::line(db, &line.service().blobs, LINE, None).await.unwrap();
@@ -241,7 +204,7 @@ on_both! {
     async fn a_report_has_one_key_and_its_entries_one_writer(line: TestLine) {
         line.leave("+8613800138001", NUMBER, &wav(b"first")).await;
         line.idle().await;
-        let (db, forger) = (line.db(), Forger::of(line).await);
+        let (db, attack) = (line.db(), Attack::on(line).await);
         let id = line.lead().await.only_report().await["id"].as_str().unwrap().parse().unwrap();
         let mut tx = db.begin_read().await.unwrap();
         let report = reports::get(&mut tx, id).await.unwrap().unwrap();
@@ -255,7 +218,7 @@ on_both! {
             detail: Some(stranger.clone()),
             ..link(LINE, Action::CallAnswered, "", key.id, [1; 32])
         };
-        let first = forger.link(answered, None).await;
+        let first = attack.link(answered, None).await;
         // A reply that no member has signed.
         let entry = Uuid::from_bytes([5; 16]);
         let reply = Link {
@@ -264,7 +227,7 @@ on_both! {
             detail: Some("reply".to_owned()),
             ..link(LINE, Action::EntryAdded, "", entry, [2; 32])
         };
-        let second = forger.link(reply, None).await;
+        let second = attack.link(reply, None).await;
         let committed = OfReport::read(&mut db.begin_read().await.unwrap(), &report).await.unwrap();
         assert!(committed.has_recipient(&report));
         let forged = reports::Report { recipient: stranger, ..report };
