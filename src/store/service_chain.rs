@@ -197,6 +197,11 @@ impl ServiceChain {
         })
     }
 
+    /// Forgets that links at the end of the chain did not hold, because this process has added its own since.
+    pub(super) fn forget_refused(&self) {
+        self.verified().refused = None;
+    }
+
     /// True once the whole chain was read.
     pub(super) fn is_loaded(&self) -> bool {
         self.verified().is_loaded

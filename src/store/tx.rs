@@ -421,6 +421,7 @@ impl WriteTx {
             return Ok(());
         }
         self.changes.committed();
+        self.read.proofs.service().forget_refused();
         // A commit that is not on the disk yet may be lost, and the database is then not to be refused.
         if self.is_flushed {
             for (chain, head) in &self.ends {

@@ -11,7 +11,7 @@
 //! | [`calendar`], [`hear`] | when a line is staffed, and what a caller hears |
 //! | [`team`] | members and their lines |
 //! | [`account`] | a member's own password and sessions |
-//! | [`offices`] | the pages of operators, security administrators and auditors |
+//! | [`operations`], [`accounts`], [`audits`] | the pages of operators, security administrators and auditors |
 //! | [`changes`] | changes of members, shown to leads above every page |
 //! | [`help`] | instructions for each task |
 //! | [`events`] | live updates of open pages |
@@ -24,9 +24,11 @@
 
 mod abandoned;
 mod account;
+mod accounts;
 mod acts;
 mod address;
 mod assets;
+mod audits;
 mod calendar;
 mod changes;
 mod cookies;
@@ -34,7 +36,7 @@ mod events;
 mod form;
 mod hear;
 mod help;
-mod offices;
+mod operations;
 mod page;
 mod queue;
 mod report;
@@ -99,13 +101,13 @@ pub(super) fn routes() -> Routes {
         .get("/console/password", Member, account::show)
         .post("/console/password", Member, account::change_password)
         .post("/console/sessions/end", Member, account::end_session)
-        .get("/console/audits", Auditor, offices::show_audits)
-        .get("/console/operations", Operator, offices::show_operations)
-        .get("/console/accounts", SecurityAdmin, offices::show_accounts)
+        .get("/console/audits", Auditor, audits::show)
+        .get("/console/operations", Operator, operations::show)
+        .get("/console/accounts", SecurityAdmin, accounts::show)
         .post(
             "/console/accounts/end",
             SecurityAdmin,
-            offices::end_sessions,
+            accounts::end_sessions,
         )
         .get("/console/reports/{id}", OwnLine, report::show)
         .get("/console/reports/{id}/events", OwnLine, events::report)

@@ -135,7 +135,8 @@ impl<'a> Attack<'a> {
         assert_eq!(
             finish(db, &clock, &wang, &own, LINE, || false)
                 .await
-                .unwrap(),
+                .unwrap()
+                .sealed,
             1
         );
         let callers = set_scene(line).await;
@@ -181,9 +182,9 @@ impl<'a> Attack<'a> {
             ),
             ("members", "made_by") => {
                 let zhao = by_name("zhao");
-                format!("CASE id WHEN {zhao} THEN {wang} ELSE {zhao} END")
+                format!("CASE made_by WHEN {zhao} THEN {wang} ELSE {zhao} END")
             }
-            ("members", "confirmed_by") => format!("CASE id WHEN {li} THEN {wang} ELSE {li} END"),
+            ("members", "confirmed_by") => format!("CASE confirmed_by WHEN {wang} THEN {li} ELSE {wang} END"),
             ("grants" | "waivers" | "sessions", "member")
             | ("replies", "author" | "approved_by") => other_member,
             ("grants", "line_key") | ("report_keys", "sealed_to") => other_key,

@@ -149,6 +149,7 @@ pub const MACS: [Mac; 14] = [
             (Id, "member"),
             (Bytes, "wrapped"),
             (Time, "created_at"),
+            (Time, "proved_at"),
         ],
     ),
     mac(
