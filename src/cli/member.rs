@@ -314,9 +314,10 @@ impl TakeOff {
             );
             return Ok(());
         }
-        let sealed = resealing::finish(db, &clock, &actor, &own, line, || false).await?;
+        let done = resealing::finish(db, &clock, &actor, &own, line, || false).await?;
         println!(
-            "{sealed} reports and calls sealed to the line's new key; the former key is retired"
+            "{} reports and calls sealed to the line's new key; the former key is retired",
+            done.sealed
         );
         Ok(())
     }

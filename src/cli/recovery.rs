@@ -61,9 +61,10 @@ impl Renew {
             ))
         })?;
         println!("the new recovery key of line {line} is in force");
-        let sealed = resealing::finish(db, &clock, &actor, &own, line, || false).await?;
+        let done = resealing::finish(db, &clock, &actor, &own, line, || false).await?;
         println!(
-            "{sealed} reports and calls sealed to the line's new key; the former recovery key opens only backups from before"
+            "{} reports and calls sealed to the line's new key; the former recovery key opens only backups from before",
+            done.sealed
         );
         Ok(())
     }

@@ -4,13 +4,18 @@
 //! The work is done in pieces, each with a transaction of its own, by any member who holds the keys. It can be stopped
 //! after any piece; [`Resealing::begin`] finds what is left, on any node. Two may do it at the same time.
 //!
-//! 1. The keys of up to 200 reports are opened and sealed again on a blocking thread, then stored beside the former ones.
+//! 1. The keys of up to 50 reports are opened and sealed again on a thread of its own, then stored beside the former ones.
 //!    One link commits to the root of a Merkle tree over them, and each row has its path.
-//! 2. Once every report has such a row, the former rows are removed, 200 at a time.
+//! 2. Once every report has such a row, the former rows are removed, 50 at a time.
 //! 3. The grants of the former keys are removed. The keys' rows stay, for `audit verify`.
+//!
+//! Only the last commit waits for the disk: if the database's machine stops, pieces may be lost, the last ones first, and
+//! are done again. Otherwise callers would wait for the disk behind each piece, because every call of the line adds to the
+//! same trail.
 
 use super::MemberError;
-use crate::base::clock::Clock;
+use crate::base::aside;
+use crate::base::clock::{Clock, instant};
 use crate::service::Service;
 use crate::store::audit::{self, Act};
 use crate::store::columns::Holder;
@@ -25,10 +30,15 @@ use crate::vault::signing::Signer;
 use scoped_futures::ScopedFutureExt;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::sleep;
 use uuid::Uuid;
 
-/// Maximum number of reports in a piece.
-const AT_ONCE: i64 = 200;
+/// Maximum number of reports in a piece. Callers' webhooks wait for the transaction of a piece: on SQLite for all of it,
+/// on Postgres while it adds its link to the line's trail.
+const AT_ONCE: i64 = 50;
+/// Time between two pieces, in which webhooks need not wait: 5,000 reports are 200 pieces.
+const REST: Duration = Duration::from_millis(20);
 
 /// A former key of the line.
 struct Former {
@@ -54,6 +64,17 @@ pub struct Resealing {
     after: i64,
     /// Number of report keys that could not be sealed again.
     skipped: usize,
+    /// The longest time that a transaction of the work took, from its first statement to the end of its commit.
+    longest_write: Duration,
+}
+
+/// What was done on a line.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Finished {
+    /// Number of report keys that were sealed to the line's current key.
+    pub sealed: usize,
+    /// The longest time that a transaction of the work took, from its first statement to the end of its commit.
+    pub longest_write: Duration,
 }
 
 /// What a piece of the work did.
@@ -143,6 +164,7 @@ impl Resealing {
             place: 0,
             after: 0,
             skipped: 0,
+            longest_write: Duration::ZERO,
         }))
     }
 
@@ -180,8 +202,9 @@ impl Resealing {
         if self.skipped > 0 {
             return Err(MemberError::NotResealed(self.line.clone(), self.skipped));
         }
-        for former in self.former.iter() {
-            match self.drop_of(db, former.id).await? {
+        let former: Vec<Uuid> = self.former.iter().map(|former| former.id).collect();
+        for former in former {
+            match self.drop_of(db, former).await? {
                 Piece::Dropped(0) => {}
                 piece => return Ok(piece),
             }
@@ -231,7 +254,7 @@ impl Resealing {
 
     /// Stores the keys of a piece, with the link that commits to them.
     async fn store(
-        &self,
+        &mut self,
         db: &Db,
         clock: &Clock,
         keys: &[NumberedKey],
@@ -242,65 +265,75 @@ impl Resealing {
             .map(|row| merkle::leaf_of_key(row.report, &row.sealed));
         let root = merkle::tree(&leaves.collect::<Vec<_>>()).map(|(root, _)| root);
         let count = sealed.len().to_string();
-        let store = db.write(|tx| {
+        let (this, mut began) = (&*self, instant());
+        let store = db.write_unflushed(|tx| {
+            began = instant();
             let count = &count;
             async move {
-                tx.sign_as(self.signer.clone());
-                keys::lock_for_piece(tx, &self.line).await?;
-                if !self.is_valid(tx).await? {
+                tx.sign_as(this.signer.clone());
+                keys::lock_for_piece(tx, &this.line).await?;
+                if !this.is_valid(tx).await? {
                     return Ok(Piece::Changed);
                 }
-                if report_keys::is_any_resealed(tx, keys, self.target.id).await? {
+                if report_keys::is_any_resealed(tx, keys, this.target.id).await? {
                     return Ok(Piece::Sealed(0));
                 }
                 let act = Act {
-                    object: Some(self.target.id),
+                    object: Some(this.target.id),
                     digest: root,
                     detail: Some(count),
-                    ..self.act(clock, Action::ReportKeysResealed)
+                    ..this.act(clock, Action::ReportKeysResealed)
                 };
-                report_keys::insert(tx, &self.line, sealed.to_vec(), act);
+                report_keys::insert(tx, &this.line, sealed.to_vec(), act);
                 Ok::<_, StoreError>(Piece::Sealed(sealed.len()))
             }
             .scope_boxed()
         });
-        Ok(store.await?)
+        let stored = store.await?;
+        self.longest_write = self.longest_write.max(began.elapsed());
+        Ok(stored)
     }
 
     /// Removes report keys that are sealed to a former key, at most [`AT_ONCE`].
-    async fn drop_of(&self, db: &Db, former: Uuid) -> Result<Piece, MemberError> {
-        let drop = db.write(|tx| {
+    async fn drop_of(&mut self, db: &Db, former: Uuid) -> Result<Piece, MemberError> {
+        let (this, mut began) = (&*self, instant());
+        let drop = db.write_unflushed(|tx| {
+            began = instant();
             async move {
-                keys::lock_for_piece(tx, &self.line).await?;
-                if !self.is_valid(tx).await? {
+                keys::lock_for_piece(tx, &this.line).await?;
+                if !this.is_valid(tx).await? {
                     return Ok(Piece::Changed);
                 }
-                let dropped = report_keys::drop_former(tx, former, self.target.id, AT_ONCE).await?;
+                let dropped = report_keys::drop_former(tx, former, this.target.id, AT_ONCE).await?;
                 Ok::<_, StoreError>(Piece::Dropped(dropped))
             }
             .scope_boxed()
         });
-        Ok(drop.await?)
+        let dropped = drop.await?;
+        self.longest_write = self.longest_write.max(began.elapsed());
+        Ok(dropped)
     }
 
     /// Removes all grants of the former keys, unless a report is sealed to one of them.
-    async fn retire(&self, db: &Db, clock: &Clock) -> Result<Piece, MemberError> {
+    async fn retire(&mut self, db: &Db, clock: &Clock) -> Result<Piece, MemberError> {
+        let (this, mut began) = (&*self, instant());
         let retire = db.write(|tx| {
+            began = instant();
             async move {
-                tx.sign_as(self.signer.clone());
+                tx.sign_as(this.signer.clone());
                 // So that no member is given a former key meanwhile.
                 members::lock(tx).await?;
-                keys::lock(tx, &self.line).await?;
-                let used = keys::sealed_to(tx, &self.line).await?;
-                if !self.is_valid(tx).await? || used.iter().any(|key| *key != self.target.id) {
+                keys::lock(tx, &this.line).await?;
+                let used = keys::sealed_to(tx, &this.line).await?;
+                if !this.is_valid(tx).await? || used.iter().any(|key| *key != this.target.id) {
                     return Ok(Piece::Changed);
                 }
-                let mut grants = keys::grants_of_line(tx, &self.line).await?;
-                grants.retain(|grant| grant.line_key != self.target.id);
-                let act = self.act(clock, Action::LineKeyRetired);
+                let mut grants = keys::grants_of_line(tx, &this.line).await?;
+                grants.retain(|grant| grant.line_key != this.target.id);
+                let act = this.act(clock, Action::LineKeyRetired);
                 keys::delete_grants(tx, &grants, &act).await?;
                 let retired: BTreeSet<Uuid> = grants.iter().map(|grant| grant.line_key).collect();
-                let former = self.former.iter().map(|former| former.id);
+                let former = this.former.iter().map(|former| former.id);
                 for key in retired
                     .into_iter()
                     .chain(former)
@@ -310,13 +343,15 @@ impl Resealing {
                         object: Some(key),
                         ..act.clone()
                     };
-                    audit::append(tx, &self.line, act);
+                    audit::append(tx, &this.line, act);
                 }
                 Ok::<_, StoreError>(Piece::Done)
             }
             .scope_boxed()
         });
-        Ok(retire.await?)
+        let retired = retire.await?;
+        self.longest_write = self.longest_write.max(began.elapsed());
+        Ok(retired)
     }
 
     fn act(&self, clock: &Clock, action: Action) -> Act<'_> {
@@ -341,8 +376,7 @@ impl Resealing {
     }
 }
 
-/// Does all that is left to do on a line, and returns the number of report keys that were sealed again. Stops early,
-/// between two pieces, when `stops` returns true.
+/// Does all that is left to do on a line. Stops early, between two pieces, when `stops` returns true.
 ///
 /// # Errors
 ///
@@ -354,22 +388,25 @@ pub async fn finish(
     own: &Identity,
     line: &str,
     stops: impl Fn() -> bool,
-) -> Result<usize, MemberError> {
-    let mut count = 0;
+) -> Result<Finished, MemberError> {
+    let mut finished = Finished::default();
     while let Some(mut work) = Resealing::begin(db, member, own, line).await? {
         loop {
             if stops() {
-                return Ok(count);
+                return Ok(finished);
             }
-            match work.piece(db, clock).await? {
-                Piece::Sealed(more) => count += more,
+            let piece = work.piece(db, clock).await?;
+            finished.longest_write = finished.longest_write.max(work.longest_write);
+            match piece {
+                Piece::Sealed(more) => finished.sealed += more,
                 Piece::Dropped(_) => {}
-                Piece::Done => return Ok(count),
+                Piece::Done => return Ok(finished),
                 Piece::Changed => break,
             }
+            sleep(REST).await;
         }
     }
-    Ok(count)
+    Ok(finished)
 }
 
 /// Does what is left to do on a line in the background, until it is done, fails, or the service stops. What is left
@@ -384,7 +421,12 @@ pub fn start(service: &Service, member: &Member, own: &Identity, line: &str) {
     tokio::spawn(async move {
         let stops = || *closing.borrow();
         match finish(&db, &clock, &member, &own, &line, stops).await {
-            Ok(count) => tracing::info!(line, count, "report keys sealed to the line's next key"),
+            Ok(done) => tracing::info!(
+                line,
+                count = done.sealed,
+                longest_write_ms = done.longest_write.as_millis(),
+                "report keys sealed to the line's next key"
+            ),
             Err(error) => {
                 tracing::error!(line, %error, "report keys not all sealed to the line's next key; the next login of a member of the line goes on");
             }
@@ -404,9 +446,10 @@ pub fn unfinished(grants: &[Grant]) -> Vec<String> {
     unfinished.map(|(line, _)| line.clone()).collect()
 }
 
+/// Runs work that takes processor time. At the lowest priority: callers' webhooks need the processors meanwhile.
 async fn on_thread<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, StoreError> {
-    let done = tokio::task::spawn_blocking(work).await;
-    done.map_err(|_| StoreError::Broken("a thread that seals keys has stopped"))
+    let done = aside::run(work).await;
+    done.ok_or(StoreError::Broken("a thread that seals keys has stopped"))
 }

@@ -178,6 +178,34 @@ impl Db {
     /// during the commit.
     pub async fn write<'env, T, E>(
         &self,
+        work: impl for<'tx> FnMut(&'tx mut WriteTx) -> Work<'env, 'tx, T, E> + Send,
+    ) -> std::result::Result<T, E>
+    where
+        T: Send + 'env,
+        E: HoldsStoreError + Send + 'env,
+    {
+        self.write_with(&FLUSHED, work).await
+    }
+
+    /// Like [`Db::write`], for a change that is made again if it is lost: see [`Db::begin_unflushed`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Db::write`].
+    pub async fn write_unflushed<'env, T, E>(
+        &self,
+        work: impl for<'tx> FnMut(&'tx mut WriteTx) -> Work<'env, 'tx, T, E> + Send,
+    ) -> std::result::Result<T, E>
+    where
+        T: Send + 'env,
+        E: HoldsStoreError + Send + 'env,
+    {
+        self.write_with(&UNFLUSHED, work).await
+    }
+
+    async fn write_with<'env, T, E>(
+        &self,
+        begin: &Begin,
         mut work: impl for<'tx> FnMut(&'tx mut WriteTx) -> Work<'env, 'tx, T, E> + Send,
     ) -> std::result::Result<T, E>
     where
@@ -186,7 +214,7 @@ impl Db {
     {
         let mut tries = 1;
         loop {
-            let mut tx = self.begin().await?;
+            let mut tx = self.begin_in_turn(begin).await?;
             let done = match work(&mut tx).await {
                 Ok(value) => tx.commit().await.map(|()| value).map_err(E::from),
                 Err(error) => Err(error),
@@ -206,7 +234,7 @@ impl Db {
     ///
     /// When the database cannot be reached, or no connection is free in time.
     pub async fn begin(&self) -> Result<WriteTx> {
-        self.begin_in_turn(FLUSHED).await
+        self.begin_in_turn(&FLUSHED).await
     }
 
     /// Like [`Db::begin`], for a change that is made again if it is lost, such as the claim of a job: the commit does
@@ -218,7 +246,7 @@ impl Db {
     ///
     /// As [`Db::begin`].
     pub async fn begin_unflushed(&self) -> Result<WriteTx> {
-        self.begin_in_turn(UNFLUSHED).await
+        self.begin_in_turn(&UNFLUSHED).await
     }
 
     /// Announces that webhooks are waiting or being written, until the returned value is dropped. On SQLite
@@ -238,10 +266,10 @@ impl Db {
     ///
     /// As [`Db::begin`].
     pub async fn begin_ahead(&self) -> Result<WriteTx> {
-        self.begin_with(FLUSHED).await
+        self.begin_with(&FLUSHED).await
     }
 
-    async fn begin_in_turn(&self, begin: Begin) -> Result<WriteTx> {
+    async fn begin_in_turn(&self, begin: &Begin) -> Result<WriteTx> {
         let turn = match self {
             Self::Sqlite { turns, .. } => Some(turns.take().await?),
             Self::Postgres { .. } => None,
@@ -251,7 +279,7 @@ impl Db {
         Ok(tx)
     }
 
-    async fn begin_with(&self, begin: Begin) -> Result<WriteTx> {
+    async fn begin_with(&self, begin: &Begin) -> Result<WriteTx> {
         let floor = self.floor().await?;
         let on = match self {
             Self::Sqlite { writer, .. } => {

@@ -6,6 +6,7 @@
 
 use super::seal::Identity;
 use super::secret::Key;
+use crate::base::aside::yield_to_callers;
 use crate::report::receipt::Receipt;
 use argon2::{Algorithm, Argon2, Block, Params, Version};
 use sha2::{Digest, Sha256};
@@ -76,15 +77,6 @@ impl ReceiptDeriver {
     ) -> Result<Derived, Stopped> {
         let work = move |scratch: &mut Scratch| derive(scratch, &receipt, &line, &key);
         self.settled.run(work).await
-    }
-}
-
-/// Sets the lowest priority (nice 19) for the calling thread. On Linux the priority belongs to the thread; elsewhere it
-/// would be that of the whole process, so nothing is changed there.
-fn yield_to_callers() {
-    #[cfg(target_os = "linux")]
-    if let Err(error) = rustix::process::setpriority_process(None, 19) {
-        tracing::warn!(%error, "cannot lower the priority of the receipt deriver thread");
     }
 }
 

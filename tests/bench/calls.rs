@@ -4,7 +4,8 @@
 //! `1` sends it, the call is over. The provider's REST side is a stand-in in this process, so that fetching, sealing,
 //! deleting and settling run beside the calls as in production.
 //!
-//! Then the service is compared with two programs that do less: see [`race`]. Then a flood: see [`flood`].
+//! Then the service is compared with two programs that do less: see [`race`]. Then a flood: see [`flood`]. On request a
+//! line's key is changed under load: see [`epochs`].
 //!
 //! SQLite always; Postgres when `DUTYLINE_TEST_POSTGRES` names a server (`tests/run --bench` starts one).
 
@@ -14,10 +15,15 @@
 )]
 
 mod bare;
+#[path = "../load/bulk.rs"]
+mod bulk;
 mod caller;
 #[path = "../it/support/databases.rs"]
 #[allow(dead_code, reason = "the tests use all of it")]
 mod databases;
+mod epochs;
+#[path = "../load/fill.rs"]
+mod fill;
 mod flood;
 mod provider;
 mod race;
@@ -56,6 +62,7 @@ fn main() {
         .expect("a runtime");
     let api_url = runtime.block_on(provider::start());
     println!("dutyline {} on {}", env!("CARGO_PKG_VERSION"), machine());
+    // `cargo bench -- epochs` runs only the change of a line's key, with `60/s rounds=3` under this load.
     // `cargo bench -- race` runs only the comparison with programs that do less; with `postgres`, only on Postgres;
     // with loads such as `200/s` or `64 callers`, only under those.
     let asked = |name: &str| arguments.iter().any(|argument| argument == name);
@@ -71,15 +78,20 @@ fn main() {
         // In the target folder: a temporary folder may be in memory, where a sync to the disk costs nothing.
         let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder");
         println!("\n{name}{}", runtime.block_on(bare::durability(&bare)));
-        let whole = !asked("race");
+        if asked("epochs") {
+            epochs::measure(&runtime, &bare, folder.path(), &api_url, &arguments);
+        }
+        let whole = !asked("race") && !asked("epochs");
         if whole {
             let commits = runtime.block_on(bare::commits(&bare, &folder.path().join("bare")));
             measure(&runtime, &served, folder.path(), &api_url, commits);
         }
         let [other, race, smallest] =
             [(); 3].map(|()| tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder"));
-        let folders = [race.path(), smallest.path()];
-        race::measure(&runtime, [&raced, &durable], folders, &api_url, &arguments);
+        if !asked("epochs") {
+            let folders = [race.path(), smallest.path()];
+            race::measure(&runtime, [&raced, &durable], folders, &api_url, &arguments);
+        }
         if whole {
             Served::init(&flooded, other.path(), &api_url);
             flood::measure(&runtime, &flooded, other.path());

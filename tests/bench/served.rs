@@ -67,19 +67,26 @@ api_url = "{api_url}"
         std::fs::write(folder.join("dutyline.toml"), configuration).expect("a configuration");
         std::fs::write(folder.join("password"), "seven herons over grey water\n").expect("a file");
         let init = ["init", "--lead", "wang", "--password-file", "password"];
-        let done = program(folder, &init).output().expect("init runs");
-        assert!(
-            done.status.success(),
-            "{}",
-            String::from_utf8_lossy(&done.stderr)
-        );
+        Self::run(folder, &init);
+    }
+
+    /// Runs a command to its end.
+    pub fn run(folder: &Path, arguments: &[&str]) {
+        let done = program(folder, arguments).output().expect("it runs");
+        let said = String::from_utf8_lossy(&done.stderr);
+        assert!(done.status.success(), "{arguments:?}: {said}");
     }
 
     /// Starts the service, and waits until it listens.
     pub fn start(folder: &Path) -> Self {
+        Self::start_logging(folder, Stdio::null())
+    }
+
+    /// Like `start`, with its log written to `log`.
+    pub fn start_logging(folder: &Path, log: Stdio) -> Self {
         let start = Instant::now();
         let mut process = program(folder, &["serve", "--clock", OPEN])
-            .stderr(Stdio::null())
+            .stderr(log)
             .spawn()
             .expect("it starts");
         let mut lines = BufReader::new(process.stdout.take().expect("its output")).lines();

@@ -115,7 +115,7 @@ on_both! {
     async fn it_goes_on_after_a_stop_at_any_step(line: TestLine) {
         let line = &*line;
         let end = line.service().clock.line_now();
-        fill(&line.service().config, LEAD.0, 450, end, false).await;
+        fill(&line.service().config, LEAD.0, 110, end, false).await;
         line.make_member("zhao", Role::Lead, PASSWORD, &LINES[..1]).await;
         line.make_member("li", Role::Inspector, PASSWORD, &LINES[..1]).await;
         let (db, clock) = (line.db(), line.service().clock);
@@ -124,37 +124,37 @@ on_both! {
 
         step_one(line, "li").await.unwrap();
         line.leave("+8613800138001", NUMBER, &wav(b"after the first step")).await;
-        assert_eq!(all_open(line, &["wang", "zhao"], "after the first step").await, 452);
+        assert_eq!(all_open(line, &["wang", "zhao"], "after the first step").await, 112);
         let (wang, own) = unlocked(db, "wang").await;
         let mut work = Resealing::begin(db, &wang, &own, LINE).await.unwrap().unwrap();
-        assert_eq!(work.piece(db, &clock).await.unwrap(), Piece::Sealed(200));
+        assert_eq!(work.piece(db, &clock).await.unwrap(), Piece::Sealed(50));
         drop(work);
         running.says(&wav(b"across the change")).await;
         line.leave("+8613800138002", NUMBER, &wav(b"after a piece")).await;
-        assert_eq!(all_open(line, &["wang", "zhao"], "after a piece").await, 453);
+        assert_eq!(all_open(line, &["wang", "zhao"], "after a piece").await, 113);
 
         // Another member goes on, on another node, and stops before the end.
         let again = line.db_again().await;
         let (zhao, own) = unlocked(&again, "zhao").await;
         let mut work = Resealing::begin(&again, &zhao, &own, LINE).await.unwrap().unwrap();
-        assert_eq!(work.piece(&again, &clock).await.unwrap(), Piece::Sealed(200));
-        assert_eq!(work.piece(&again, &clock).await.unwrap(), Piece::Sealed(51));
-        assert_eq!(all_open(line, &["wang", "zhao"], "before anything is dropped").await, 453);
-        assert_eq!(work.piece(&again, &clock).await.unwrap(), Piece::Dropped(200));
+        assert_eq!(work.piece(&again, &clock).await.unwrap(), Piece::Sealed(50));
+        assert_eq!(work.piece(&again, &clock).await.unwrap(), Piece::Sealed(11));
+        assert_eq!(all_open(line, &["wang", "zhao"], "before anything is dropped").await, 113);
+        assert_eq!(work.piece(&again, &clock).await.unwrap(), Piece::Dropped(50));
         drop(work);
         running.press("1").await;
         running.hang_up().await;
         line.leave("+8613800138003", NUMBER, &wav(b"while it is dropped")).await;
         line.idle().await;
-        assert_eq!(all_open(line, &["wang", "zhao"], "while it is dropped").await, 454);
+        assert_eq!(all_open(line, &["wang", "zhao"], "while it is dropped").await, 114);
         assert_eq!(number(db, FORMER_GRANTS).await, 2);
 
         // The next login of a member of the line goes on.
         let zhao = Api::log_in(&line.url, "zhao", PASSWORD).await;
         settled(line).await;
         is_finished(line).await;
-        assert_eq!(all_open(line, &["wang", "zhao"], "at the end").await, 454);
-        let said: Vec<_> = zhao.reports().await.split_off(450);
+        assert_eq!(all_open(line, &["wang", "zhao"], "at the end").await, 114);
+        let said: Vec<_> = zhao.reports().await.split_off(110);
         let mut heard = Vec::new();
         for listed in said {
             let report = zhao.open(&listed).await;
@@ -165,12 +165,12 @@ on_both! {
         assert_eq!(heard, words.map(wav));
         let mut tx = db.begin_read().await.unwrap();
         let mut links = Vec::new();
-        for after in [0, 1000, 2000, 3000] {
+        for after in [0, 1000, 2000] {
             links.extend(audit::links(&mut tx, LINE, after).await.unwrap());
         }
         let resealed = links.iter().filter(|link| link.action == Action::ReportKeysResealed);
         let resealed: Vec<_> = resealed.map(|link| (link.actor.as_deref().unwrap(), link.detail.as_deref().unwrap())).collect();
-        assert_eq!(resealed, [("wang", "200"), ("zhao", "200"), ("zhao", "51")]);
+        assert_eq!(resealed, [("wang", "50"), ("zhao", "50"), ("zhao", "11")]);
         drop(tx);
         again.close().await;
     }
@@ -178,7 +178,7 @@ on_both! {
     async fn two_at_once_and_another_member_in_between(line: TestLine) {
         let line = &*line;
         let end = line.service().clock.line_now();
-        fill(&line.service().config, LEAD.0, 450, end, false).await;
+        fill(&line.service().config, LEAD.0, 110, end, false).await;
         for (name, role) in [("zhao", Role::Lead), ("li", Role::Inspector), ("qian", Role::Inspector)] {
             line.make_member(name, role, PASSWORD, &LINES[..1]).await;
         }
@@ -189,7 +189,7 @@ on_both! {
         step_one(line, "li").await.unwrap();
         assert!(held(db, &li, &of_li).await.is_empty(), "access ends with the first step");
         let mut work = Resealing::begin(db, &qian, &own, LINE).await.unwrap().unwrap();
-        assert_eq!(work.piece(db, &clock).await.unwrap(), Piece::Sealed(200));
+        assert_eq!(work.piece(db, &clock).await.unwrap(), Piece::Sealed(50));
         let second = held(db, &qian, &own).await;
         assert_eq!(second.len(), 2);
 
@@ -205,10 +205,10 @@ on_both! {
             }
         };
         let (one, other, ()) = tokio::join!(rest(line, db, "wang"), rest(line, &again, "zhao"), calls);
-        assert_eq!(one + other, 450);
+        assert_eq!(one + other, 110);
         line.idle().await;
         is_finished(line).await;
-        assert_eq!(all_open(line, &["wang", "zhao"], "at the end").await, 456);
+        assert_eq!(all_open(line, &["wang", "zhao"], "at the end").await, 116);
         for (_, keys) in rows(db).await {
             assert_eq!(keys.len(), 1);
             for stolen in stolen.values().chain(second.values()) {

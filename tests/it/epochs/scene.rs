@@ -57,7 +57,7 @@ pub async fn rest(line: &TestLine, db: &Db, name: &str) -> usize {
     let clock = line.service().clock;
     let (member, own) = unlocked(db, name).await;
     let done = finish(db, &clock, &member, &own, LINE, || false).await;
-    done.unwrap()
+    done.unwrap().sealed
 }
 
 /// Waits until the background tasks of the service are done.
@@ -94,7 +94,13 @@ pub async fn rows(db: &Db) -> Vec<(String, Vec<ReportKeyRow>)> {
 /// Checks that each report of the line opens with one of these line keys. Returns the number of reports.
 pub async fn opens_all(db: &Db, held: &BTreeMap<Uuid, Identity>, who: &str) -> usize {
     let all = rows(db).await;
-    for (recipient, keys) in &all {
+    open(&all, held, who);
+    all.len()
+}
+
+/// Checks that each of these reports opens with one of these line keys.
+pub fn open(all: &[(String, Vec<ReportKeyRow>)], held: &BTreeMap<Uuid, Identity>, who: &str) {
+    for (recipient, keys) in all {
         let own = keys
             .iter()
             .find_map(|key| Some((held.get(&key.sealed_to)?, key)));
@@ -102,7 +108,6 @@ pub async fn opens_all(db: &Db, held: &BTreeMap<Uuid, Identity>, who: &str) -> u
         let opened = open_identity(&key.sealed, own).unwrap();
         assert_eq!(opened.recipient().to_string(), *recipient, "{who}");
     }
-    all.len()
 }
 
 /// Checks that these members, and the recovery key, open every report, that the chains are whole, and returns the
