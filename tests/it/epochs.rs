@@ -1,6 +1,9 @@
 //! A member who is taken off a line: the line gets another key, to which its reports are sealed again.
 
+mod callers;
 mod changed;
+mod gate;
+mod killed;
 mod measured;
 mod refused;
 mod renewed;

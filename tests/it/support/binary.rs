@@ -22,10 +22,20 @@ pub struct Binary {
     pub ops_url: String,
     /// HTTP client for requests to the program.
     pub client: reqwest::Client,
+    /// The recovery key of the first line, as `init` shows it.
+    pub recovery: String,
     folder: tempfile::TempDir,
     toml: String,
     database: Database,
     child: Option<Child>,
+}
+
+/// A process of the service beside that of a [`Binary`], on the same database and in the same folder. Killed when
+/// dropped.
+pub struct Node {
+    /// Base address of webhooks and API, without a trailing slash.
+    pub url: String,
+    child: Child,
 }
 
 impl Binary {
@@ -43,6 +53,7 @@ impl Binary {
             url: String::new(),
             ops_url: String::new(),
             client: super::client(),
+            recovery: String::new(),
             folder,
             toml,
             database,
@@ -50,7 +61,11 @@ impl Binary {
         };
         let password = binary.folder.path().join("password");
         let password = password.to_str().unwrap();
-        binary.run(&["init", "--lead", LEAD.0, "--password-file", password]);
+        let made = binary.run(&["init", "--lead", LEAD.0, "--password-file", password]);
+        let made = String::from_utf8(made.stdout).expect("text");
+        let mut words = made.split_whitespace();
+        let recovery = words.find(|word| word.starts_with("AGE-SECRET-KEY-1"));
+        binary.recovery = recovery.expect("a recovery key").to_owned();
         binary.serve().await;
         binary
     }
@@ -77,6 +92,18 @@ impl Binary {
         self.command(arguments).output().expect("the program")
     }
 
+    /// Starts a command. The caller of the function kills it or waits for its end.
+    pub fn spawn(&self, arguments: &[&str]) -> Child {
+        let mut command = self.command(arguments);
+        command.stdout(Stdio::null()).stderr(self.log_file());
+        command.spawn().expect("the program")
+    }
+
+    fn log_file(&self) -> File {
+        let log = self.folder.path().join("log");
+        File::options().append(true).create(true).open(log).unwrap()
+    }
+
     /// Starts the service and waits until it is ready.
     pub async fn serve(&mut self) {
         self.serve_with(&[]).await;
@@ -84,25 +111,34 @@ impl Binary {
 
     /// Like [`Binary::serve`], with further arguments.
     pub async fn serve_with(&mut self, arguments: &[&str]) {
-        let log = self.folder.path().join("log");
-        let log = File::options().append(true).create(true).open(log).unwrap();
+        let (child, [url, ops_url]) = self.started(arguments).await;
+        (self.url, self.ops_url) = (url, ops_url);
+        self.child = Some(child);
+    }
+
+    /// Starts another process of the service.
+    pub async fn another(&self) -> Node {
+        let (child, [url, _]) = self.started(&[]).await;
+        Node { url, child }
+    }
+
+    /// Starts the service. Returns the process, and its addresses.
+    async fn started(&self, arguments: &[&str]) -> (Child, [String; 2]) {
         let mut child = self
             .command(&["serve", "--clock", OPEN])
             .args(arguments)
             .stdout(Stdio::piped())
-            .stderr(log)
+            .stderr(self.log_file())
             .spawn()
             .expect("the program");
         let stdout = child.stdout.take().unwrap();
-        self.child = Some(child);
         let addresses = tokio::task::spawn_blocking(move || {
             let mut lines = BufReader::new(stdout).lines();
             [(); 2].map(|()| lines.next().and_then(Result::ok).unwrap_or_default())
         });
         let addresses = tokio::time::timeout(DEADLINE, addresses).await;
-        let [main, ops] = addresses.expect("it says where it listens").unwrap();
-        self.url = self.address(&main);
-        self.ops_url = self.address(&ops);
+        let addresses = addresses.expect("it says where it listens").unwrap();
+        (child, addresses.map(|line| self.address(&line)))
     }
 
     fn address(&self, line: &str) -> String {
@@ -114,10 +150,13 @@ impl Binary {
 
     /// Sends SIGKILL and waits until the process has ended and its last statements at the database server have too.
     pub async fn kill(&mut self) {
-        let mut child = self.child.take().expect("it is running");
-        child.kill().expect("it is there to be killed");
-        child.wait().expect("it is gone");
+        self.kill_alone();
         self.database.deserted().await;
+    }
+
+    /// Sends SIGKILL and waits until the process has ended.
+    pub fn kill_alone(&mut self) {
+        kill(&mut self.child.take().expect("it is running"));
     }
 
     /// Starts the service again after a kill, with the killed process's job leases expired as if a minute had passed.
@@ -128,10 +167,14 @@ impl Binary {
         self.serve().await;
     }
 
+    /// Returns the program's configuration.
+    pub fn config(&self) -> Config {
+        Config::parse(&self.toml, "dutyline.toml", self.folder.path()).unwrap()
+    }
+
     /// Opens the program's database from the test.
     pub async fn db(&self) -> Db {
-        let config = Config::parse(&self.toml, "dutyline.toml", self.folder.path()).unwrap();
-        super::open_db(&config).await
+        super::open_db(&self.config()).await
     }
 
     /// Logs the lead in. The session outlives the process; see [`Api::moved`].
@@ -282,6 +325,26 @@ impl Drop for Binary {
             let _ = child.wait();
         }
     }
+}
+
+impl Node {
+    /// Sends SIGKILL and waits until the process has ended.
+    pub fn kill(&mut self) {
+        kill(&mut self.child);
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Sends SIGKILL to a process and waits until it has ended.
+pub fn kill(child: &mut Child) {
+    child.kill().expect("it is there to be killed");
+    child.wait().expect("it is gone");
 }
 
 /// Waits until a process has ended that was told to end, for [`DEADLINE`] at most. On a timeout the test fails, and the

@@ -27,7 +27,7 @@ pub mod timers;
 pub mod webhooks;
 
 pub use api::{Answer, Api, client};
-pub use binary::{Binary, ended, names};
+pub use binary::{Binary, Node, ended, kill, names};
 pub use callers::{Caller, silence, speech, wav, words, wrote};
 pub use databases::{DEADLINE, Database, pause, until_one_waits, until_wait};
 pub use own_postgres::OwnPostgres;
