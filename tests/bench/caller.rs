@@ -166,6 +166,9 @@ impl Call<'_> {
             return Some(());
         }
         let beep = self.step(&menu.action, "in-progress", &[("Digits", "1")])?;
+        if beep.callback.is_empty() {
+            return None;
+        }
         let sid = format!("RE{number:032x}");
         let recording = [("RecordingSid", &sid[..]), ("RecordingDuration", "5")];
         let ended = [recording[0], recording[1], ("Digits", "#")];
