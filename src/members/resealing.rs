@@ -4,9 +4,9 @@
 //! The work is done in pieces, each with a transaction of its own, by any member who holds the keys. It can be stopped
 //! after any piece; [`Resealing::begin`] finds what is left, on any node. Two may do it at the same time.
 //!
-//! 1. The keys of up to 50 reports are opened and sealed again on a thread of its own, then stored beside the former ones.
+//! 1. The keys of up to 200 reports are opened and sealed again on a thread of its own, then stored beside the former ones.
 //!    One link commits to the root of a Merkle tree over them, and each row has its path.
-//! 2. Once every report has such a row, the former rows are removed, 50 at a time.
+//! 2. Once every report has such a row, the former rows are removed, 200 at a time.
 //! 3. The grants of the former keys are removed. The keys' rows stay, for `audit verify`.
 //!
 //! The commit of a piece that is stored waits for the disk, because it adds a link: if the database's machine stopped, a
@@ -35,9 +35,10 @@ use uuid::Uuid;
 
 /// Maximum number of reports in a piece. Callers' webhooks wait for the transaction of a piece: on SQLite for all of it,
 /// on Postgres while it adds its link to the line's trail.
-const AT_ONCE: i64 = 50;
-/// Time between two pieces, in which webhooks need not wait: 5,000 reports are 200 pieces.
-const REST: Duration = Duration::from_millis(20);
+const AT_ONCE: i64 = 200;
+/// Time between two pieces, in which webhooks need not wait: 5,000 reports are 50 pieces, half of them to remove the
+/// former rows.
+const REST: Duration = Duration::from_millis(100);
 
 /// A former key of the line.
 struct Former {

@@ -119,7 +119,7 @@ on_both! {
     async fn it_goes_on_after_a_stop_at_any_step(line: TestLine) {
         let line = &*line;
         let end = line.service().clock.line_now();
-        fill(&line.service().config, LEAD.0, 110, end, false).await;
+        fill(&line.service().config, LEAD.0, 410, end, false).await;
         line.make_member("zhao", Role::Lead, PASSWORD, &LINES[..1]).await;
         line.make_member("li", Role::Inspector, PASSWORD, &LINES[..1]).await;
         let (db, clock) = (line.db(), line.service().clock);
@@ -128,37 +128,37 @@ on_both! {
 
         step_one(line, "li").await.unwrap();
         line.leave("+8613800138001", NUMBER, &wav(b"after the first step")).await;
-        assert_eq!(all_open(line, &["wang", "zhao"], "after the first step").await, 112);
+        assert_eq!(all_open(line, &["wang", "zhao"], "after the first step").await, 412);
         let (wang, own) = unlocked(db, "wang").await;
         let mut work = Resealing::begin(db, &wang, &own, LINE).await.unwrap().unwrap();
-        assert_eq!(work.piece(db, &clock).await.unwrap(), Piece::Sealed(50));
+        assert_eq!(work.piece(db, &clock).await.unwrap(), Piece::Sealed(200));
         drop(work);
         running.says(&wav(b"across the change")).await;
         line.leave("+8613800138002", NUMBER, &wav(b"after a piece")).await;
-        assert_eq!(all_open(line, &["wang", "zhao"], "after a piece").await, 113);
+        assert_eq!(all_open(line, &["wang", "zhao"], "after a piece").await, 413);
 
         // Another member goes on, on another node, and stops before the end.
         let again = line.db_again().await;
         let (zhao, own) = unlocked(&again, "zhao").await;
         let mut work = Resealing::begin(&again, &zhao, &own, LINE).await.unwrap().unwrap();
-        assert_eq!(work.piece(&again, &clock).await.unwrap(), Piece::Sealed(50));
+        assert_eq!(work.piece(&again, &clock).await.unwrap(), Piece::Sealed(200));
         assert_eq!(work.piece(&again, &clock).await.unwrap(), Piece::Sealed(11));
-        assert_eq!(all_open(line, &["wang", "zhao"], "before anything is dropped").await, 113);
-        assert_eq!(work.piece(&again, &clock).await.unwrap(), Piece::Dropped(50));
+        assert_eq!(all_open(line, &["wang", "zhao"], "before anything is dropped").await, 413);
+        assert_eq!(work.piece(&again, &clock).await.unwrap(), Piece::Dropped(200));
         drop(work);
         running.press("1").await;
         running.hang_up().await;
         line.leave("+8613800138003", NUMBER, &wav(b"while it is dropped")).await;
         line.idle().await;
-        assert_eq!(all_open(line, &["wang", "zhao"], "while it is dropped").await, 114);
+        assert_eq!(all_open(line, &["wang", "zhao"], "while it is dropped").await, 414);
         assert_eq!(number(db, FORMER_GRANTS).await, 2);
 
         // The next login of a member of the line goes on.
         let zhao = Api::log_in(&line.url, "zhao", PASSWORD).await;
         settled(line).await;
         is_finished(line).await;
-        assert_eq!(all_open(line, &["wang", "zhao"], "at the end").await, 114);
-        let said: Vec<_> = zhao.reports().await.split_off(110);
+        assert_eq!(all_open(line, &["wang", "zhao"], "at the end").await, 414);
+        let said: Vec<_> = zhao.reports().await.split_off(410);
         let mut heard = Vec::new();
         for listed in said {
             let report = zhao.open(&listed).await;
@@ -174,7 +174,7 @@ on_both! {
         }
         let resealed = links.iter().filter(|link| link.action == Action::ReportKeysResealed);
         let resealed: Vec<_> = resealed.map(|link| (link.actor.as_deref().unwrap(), link.detail.as_deref().unwrap())).collect();
-        assert_eq!(resealed, [("wang", "50"), ("zhao", "50"), ("zhao", "11")]);
+        assert_eq!(resealed, [("wang", "200"), ("zhao", "200"), ("zhao", "11")]);
         drop(tx);
         again.close().await;
     }
@@ -182,7 +182,7 @@ on_both! {
     async fn two_at_once_and_another_member_in_between(line: TestLine) {
         let line = &*line;
         let end = line.service().clock.line_now();
-        fill(&line.service().config, LEAD.0, 110, end, false).await;
+        fill(&line.service().config, LEAD.0, 410, end, false).await;
         for (name, role) in [("zhao", Role::Lead), ("li", Role::Inspector), ("qian", Role::Inspector)] {
             line.make_member(name, role, PASSWORD, &LINES[..1]).await;
         }
@@ -193,7 +193,7 @@ on_both! {
         step_one(line, "li").await.unwrap();
         assert!(held(db, &li, &of_li).await.is_empty(), "access ends with the first step");
         let mut work = Resealing::begin(db, &qian, &own, LINE).await.unwrap().unwrap();
-        assert_eq!(work.piece(db, &clock).await.unwrap(), Piece::Sealed(50));
+        assert_eq!(work.piece(db, &clock).await.unwrap(), Piece::Sealed(200));
         let second = held(db, &qian, &own).await;
         assert_eq!(second.len(), 2);
 
@@ -209,10 +209,10 @@ on_both! {
             }
         };
         let (one, other, ()) = tokio::join!(rest(line, db, "wang"), rest(line, &again, "zhao"), calls);
-        assert_eq!(one + other, 110);
+        assert_eq!(one + other, 410);
         line.idle().await;
         is_finished(line).await;
-        assert_eq!(all_open(line, &["wang", "zhao"], "at the end").await, 116);
+        assert_eq!(all_open(line, &["wang", "zhao"], "at the end").await, 416);
         for (_, keys) in rows(db).await {
             assert_eq!(keys.len(), 1);
             for stolen in stolen.values().chain(second.values()) {

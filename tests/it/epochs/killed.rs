@@ -27,7 +27,7 @@ use tokio::sync::watch;
 use uuid::Uuid;
 
 /// Number of reports before the first call: two pieces.
-const FILLED: usize = 100;
+const FILLED: usize = 400;
 /// The members who are left on the line.
 const HOLDERS: [&str; 3] = [LEAD.0, "zhao", "qian"];
 const KEYS: &str = "SELECT COUNT(*) FROM line_keys";
@@ -313,14 +313,14 @@ each_database! {
                 scene.restart(0).await;
             }
         }).await;
-        assert!(scene.all > 100, "three pieces at least");
+        assert!(scene.all > 400, "three pieces at least");
         scene.check(Before::Sealing(0)).await;
 
-        scene.kill_before(Before::Sealing(50), &[("zhao", 1)]).await;
-        scene.kill_before(Before::Sealing(100), &[("qian", 0)]).await;
+        scene.kill_before(Before::Sealing(200), &[("zhao", 1)]).await;
+        scene.kill_before(Before::Sealing(400), &[("qian", 0)]).await;
         // Two at once, of which one stores the last piece.
         scene.kill_before(Before::Dropping(0), &[("zhao", 0), ("wang", 1)]).await;
-        scene.kill_before(Before::Dropping(50), &[("wang", 1)]).await;
+        scene.kill_before(Before::Dropping(200), &[("wang", 1)]).await;
         scene.kill_before(Before::Retiring, &[("qian", 0)]).await;
         scene.while_calling(async |scene| {
             scene.goes_on("zhao", 1).await;
@@ -364,8 +364,8 @@ impl Scene {
         let mut expected = Vec::new();
         let mut left = self.all;
         while left > 0 {
-            expected.push(left.min(50).to_string());
-            left -= 50;
+            expected.push(left.min(200).to_string());
+            left -= 200;
         }
         assert_eq!(pieces, expected, "each piece once");
 
