@@ -1,4 +1,4 @@
-//! Sessions that last: a member's own, and for the security administrator everybody's.
+//! Sessions that last: a member's own, and for the security administrator those of all members.
 
 use super::Result;
 use super::rights::{SecurityAdmin, SignedIn};

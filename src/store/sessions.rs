@@ -47,6 +47,7 @@ statements! {
     DELETE_OTHER_SESSIONS = "DELETE FROM sessions WHERE member = $1 AND hash <> $2";
     INSERT_SESSION = "INSERT INTO sessions (hash, member, wrapped, created_at, seen_at, proved_at, mac) VALUES ($1, $2, $3, $4, $4, $5, $6)";
     SESSION = "SELECT hash, member, wrapped, created_at, seen_at, proved_at, mac FROM sessions WHERE hash = $1";
+    LOCKED_SESSION = "SELECT hash, member, wrapped, created_at, seen_at, proved_at, mac FROM sessions WHERE hash = $1", postgres: " FOR UPDATE";
     REWRAP_SESSION = "UPDATE sessions SET wrapped = $2, mac = $3 WHERE hash = $1";
     SESSIONS = "SELECT hash, member, wrapped, created_at, seen_at, proved_at, mac FROM sessions";
     SESSIONS_OF = "SELECT hash, member, wrapped, created_at, seen_at, proved_at, mac FROM sessions WHERE member = $1";
@@ -80,6 +81,13 @@ pub async fn get(tx: &mut ReadTx, hash: &[u8; 32]) -> Result<Option<Session>> {
     tx.proven_one(found).await
 }
 
+/// Like [`get`], with the row locked until the transaction ends: its MAC covers columns that two transactions may change
+/// at the same time.
+async fn get_locked(tx: &mut WriteTx, hash: &[u8; 32]) -> Result<Option<Session>> {
+    let found = run!(tx, LOCKED_SESSION, fetch_optional, &hash[..])?;
+    tx.proven_one(found).await
+}
+
 /// Returns the sessions of a member, or of all members if `member` is `None`, even those that have expired. A session
 /// whose row is refused is left out: no token opens it.
 pub async fn all(tx: &mut ReadTx, member: Option<Uuid>) -> Result<Vec<Session>> {
@@ -106,7 +114,7 @@ pub async fn touch(tx: &mut WriteTx, hash: &[u8; 32], now: DateTime<Utc>) -> Res
 /// Stores the system time at which the member of a session gave their password again. Does nothing when the session has
 /// ended.
 pub async fn prove(tx: &mut WriteTx, hash: &[u8; 32], now: DateTime<Utc>) -> Result<()> {
-    let Some(mut session) = get(tx, hash).await? else {
+    let Some(mut session) = get_locked(tx, hash).await? else {
         return Ok(());
     };
     session.proved_at = now;
@@ -132,7 +140,7 @@ pub async fn delete_old(
 /// wrapped under its token.
 pub async fn end_others(tx: &mut WriteTx, id: Uuid, but: &[u8; 32], wrapped: &[u8]) -> Result<()> {
     run!(tx, DELETE_OTHER_SESSIONS, execute, id, &but[..])?;
-    let Some(mut session) = get(tx, but).await? else {
+    let Some(mut session) = get_locked(tx, but).await? else {
         return Ok(());
     };
     session.wrapped = wrapped.to_vec();

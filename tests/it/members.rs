@@ -2,7 +2,8 @@
 
 use crate::support::console::Desk;
 use crate::support::{
-    Api, LEAD, LINES, NUMBER, TestLine, chosen, on_both, sql, two_lines, wav, wrote,
+    Api, LEAD, LINES, NUMBER, TestLine, chosen, on_both, sql, two_lines, until_one_waits, wav,
+    wrote,
 };
 use chrono::TimeDelta;
 use dutyline::base::clock::random_id;
@@ -303,6 +304,28 @@ on_both! {
         sql::run(line.db(), "UPDATE sessions SET proved_at = created_at", &[]).await;
         assert_eq!(act("enable", "").await, StatusCode::INTERNAL_SERVER_ERROR);
         assert!(!gets_in(line, "li", PASSWORD).await);
+    }
+
+    async fn a_password_that_is_given_while_it_is_changed_leaves_the_session_whole(line: TestLine) {
+        let (desk, db) = (line.desk().await, line.db());
+        let (hash, now) = (desk.token_hash(), line.service().clock.system_now());
+        let mut tx = db.begin_read().await.unwrap();
+        let session = sessions::get(&mut tx, &hash).await.unwrap().unwrap();
+        drop(tx);
+        let mut changing = db.begin().await.unwrap();
+        sessions::end_others(&mut changing, session.member, &hash, &[1; 40]).await.unwrap();
+        let db_of_other = db.clone();
+        let proving = tokio::spawn(async move {
+            let mut tx = db_of_other.begin().await.unwrap();
+            sessions::prove(&mut tx, &hash, now).await.unwrap();
+            tx.commit().await.unwrap();
+        });
+        until_one_waits(db).await;
+        changing.commit().await.unwrap();
+        proving.await.unwrap();
+        let mut tx = db.begin_read().await.unwrap();
+        let after = sessions::get(&mut tx, &hash).await.unwrap().unwrap();
+        assert_eq!((after.wrapped, after.proved_at), (vec![1; 40], now));
     }
 
     async fn leads_see_who_changed_the_members(line: TestLine = two_lines) {
